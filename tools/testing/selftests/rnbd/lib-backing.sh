@@ -1,0 +1,110 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Disks to export, and fio. Part of lib.sh. Every *_up function prints the node of a new block
+# device and arranges for its removal after the modules are unloaded. They may be called as
+# disk=$(null_blk_up 64).
+
+# null_blk_up SIZE_MB [KEY=VALUE...]: a memory-backed null_blk disk; KEY is any of its configfs
+# attributes (blocksize=4096, discard=1, cache_size=16, badblocks=+1-2, completion_nsec=..., ...).
+null_blk_up() {
+	local size=$1 n=0 kv dir
+	shift
+	modprobe -q null_blk nr_devices=0 || [ -d /sys/module/null_blk ]
+	if [ ! -d /sys/kernel/config/nullb ]; then
+		mount -t configfs configfs /sys/kernel/config
+	fi
+	while [ -e "/sys/kernel/config/nullb/nullb$n" ] || [ -e "/sys/block/nullb$n" ]; do
+		n=$((n + 1))
+	done
+	dir=/sys/kernel/config/nullb/nullb$n
+	mkdir "$dir"
+	_undo_later rmdir "$dir"
+	for kv in "size=$size" memory_backed=1 "$@"; do
+		echo "${kv#*=}" >"$dir/${kv%%=*}"
+	done
+	echo 1 >"$dir/power"
+	_undo_later errno-op write "$dir/power" 0
+	n=$(<"$dir/index")
+	wait_for 5 test -b "/dev/nullb$n"
+	echo "/dev/nullb$n"
+}
+
+# brd_up COUNT SIZE_MB: loads brd with COUNT ram disks; prints all nodes, one a line.
+brd_up() {
+	local n
+	if [ -d /sys/module/brd ] && [ ! -d /sys/module/brd/holders ]; then
+		note "brd is built in: its own sizes hold"
+	else
+		modprobe brd "rd_nr=$1" "rd_size=$(($2 * 1024))" max_part=0
+		_undo_later wait_for 10 rmmod brd
+	fi
+	for ((n = 0; n < $1; n++)); do
+		wait_for 5 test -b "/dev/ram$n"
+		echo "/dev/ram$n"
+	done
+}
+
+# loop_up SIZE_MB [SECTOR_SIZE]: a loop device over a sparse file in LAB_TMP.
+loop_up() {
+	local file dev
+	modprobe -q loop || :
+	file=$(mktemp "$LAB_TMP/loop.XXXXXX")
+	truncate -s "$1M" "$file"
+	dev=$(losetup -f --show -b "${2:-512}" "$file")
+	_undo_later losetup -d "$dev"
+	echo "$dev"
+}
+
+# dm_up NAME TABLE...: a device-mapper device, for example dm_up slow "0 2048 delay /dev/ram0 0 50".
+dm_up() {
+	local name=$1
+	shift
+	modprobe -q dm_mod || :
+	dmsetup create "$name" --noudevsync --table "$*" >/dev/null
+	_undo_later wait_for 10 dmsetup remove --noudevsync "$name"
+	dmsetup mknodes "$name" >/dev/null
+	wait_for 5 test -b "/dev/mapper/$name"
+	echo "/dev/mapper/$name"
+}
+
+# sectors DEV: its size in 512-byte sectors.
+sectors() { blockdev --getsz "$1"; }
+
+# sum_of DEV: sha256 of the content, read with direct I/O so that no page cache answers.
+sum_of() { dd "if=$1" bs=64k iflag=direct status=none | sha256sum | cut -d' ' -f1; }
+
+# fill_random DEV: write the whole device with random bytes and print their sha256.
+fill_random() {
+	local mib
+	mib=$((($(blockdev --getsize64 "$1") + 1048575) / 1048576))
+	head -c $((mib * 1048576)) /dev/urandom >"$LAB_TMP/.fill"
+	truncate -s "$(blockdev --getsize64 "$1")" "$LAB_TMP/.fill"
+	dd "if=$LAB_TMP/.fill" "of=$1" bs=64k oflag=direct status=none
+	sha256sum <"$LAB_TMP/.fill" | cut -d' ' -f1
+	rm -f "$LAB_TMP/.fill"
+}
+
+# _fio DEV RW BS QD JOBS COUNT [FIO OPTION...]: COUNT requests per job; BS "512-1m" is a range.
+# Jobs have areas of their own. Prints fio's report only when it failed.
+_fio() {
+	local dev=$1 rw=$2 bs=$3 qd=$4 jobs=$5 count=$6 area out
+	shift 6
+	area=$(($(blockdev --getsize64 "$dev") / jobs / 1048576 * 1048576))
+	[ "$area" -gt 0 ] || area=$(($(blockdev --getsize64 "$dev") / jobs / 4096 * 4096))
+	[[ $bs == *-* ]] && bs=--bsrange=$bs || bs=--bs=$bs
+	if ! out=$(timeout "${FIO_TIMEOUT:-120}" fio --name=j "--filename=$dev" --direct=1 \
+		--ioengine=libaio --thread --randrepeat=1 --group_reporting \
+		"--rw=$rw" "$bs" "--iodepth=$qd" "--numjobs=$jobs" "--number_ios=$count" \
+		"--size=$area" "--offset_increment=$area" "$@" 2>&1); then
+		echo "$out" | head -n 40
+		return 1
+	fi
+}
+
+# fio_verify DEV RW BS QD JOBS COUNT [FIO OPTION...]: write COUNT requests per job (RW is write,
+# randwrite, ...), then read every block back and compare its crc32c.
+fio_verify() { _fio "$@" --verify=crc32c --verify_fatal=1 --do_verify=1 --serialize_overlap=1; }
+
+# fio_run DEV RW BS QD JOBS COUNT [FIO OPTION...]: the same without verification.
+fio_run() { _fio "$@" --norandommap; }
