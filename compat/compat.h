@@ -2,9 +2,333 @@
 /*
  * What kernels older than 6.12 lack, one block for each item.  Force-included by
  * out-of-tree builds only (kbuild.mk); the HAVE_ symbols come from probe.sh, which
- * looks for each item in the headers of the target.
+ * looks for each item in the headers of the target.  With a 6.12 target this file is
+ * empty.
  */
 #ifndef RNBD_COMPAT_H
 #define RNBD_COMPAT_H
+
+/* ---- disk open and release: by disk and blk_mode_t instead of bdev and fmode_t ---- */
+
+#ifndef HAVE_BLK_MODE_T
+#include <linux/fs.h>
+
+typedef fmode_t blk_mode_t;
+#define BLK_OPEN_READ	FMODE_READ
+#define BLK_OPEN_WRITE	FMODE_WRITE
+#define BLK_OPEN_EXCL	FMODE_EXCL
+#define BLK_OPEN_NDELAY	FMODE_NDELAY
+#endif
+
+#ifndef HAVE_BLK_OPEN_DISK
+/* Everything that blkdev.h includes, so that the two macros below reach it alone. */
+#include <linux/bio.h>
+#include <linux/blk_types.h>
+#include <linux/blkzoned.h>
+#include <linux/device.h>
+#include <linux/percpu-refcount.h>
+#include <linux/sbitmap.h>
+#include <linux/srcu.h>
+#include <linux/uuid.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+/*
+ * Gives the two members of struct block_device_operations their new types.  The old
+ * types remain as members without size, hence the layout stays what the kernel expects.
+ */
+#define open	open)(struct gendisk *, blk_mode_t), (*compat_open[0]
+#define release	release)(struct gendisk *), (*compat_release[0]
+#include <linux/blkdev.h>
+#undef open
+#undef release
+
+/**
+ * struct compat_fops - operations that the kernel may call, and those of the driver
+ * @kernel: copy of @driver with open and release replaced
+ * @driver: operations as the driver wrote them
+ */
+struct compat_fops {
+	struct block_device_operations kernel;
+	const struct block_device_operations *driver;
+};
+
+static inline const struct block_device_operations *compat_fops(struct gendisk *disk)
+{
+	return container_of(disk->fops, struct compat_fops, kernel)->driver;
+}
+
+static inline int compat_disk_open(struct block_device *bdev, fmode_t mode)
+{
+	return compat_fops(bdev->bd_disk)->open(bdev->bd_disk, mode);
+}
+
+static inline void compat_disk_release(struct gendisk *disk, fmode_t mode)
+{
+	compat_fops(disk)->release(disk);
+}
+
+static inline void compat_fops_set(struct gendisk *disk, struct compat_fops *fops)
+{
+	if (fops->driver != disk->fops) {
+		fops->kernel = *disk->fops;
+		if (fops->kernel.open)
+			fops->kernel.open = (void *)compat_disk_open;
+		if (fops->kernel.release)
+			fops->kernel.release = (void *)compat_disk_release;
+		smp_store_release(&fops->driver, disk->fops);
+	}
+	disk->fops = &fops->kernel;
+}
+
+/* One call site serves one kind of disk, so its operations are set up once, statically. */
+#define device_add_disk(parent, disk, groups) ({			\
+	static struct compat_fops __compat_fops;			\
+	static DEFINE_MUTEX(__compat_fops_lock);			\
+									\
+	mutex_lock(&__compat_fops_lock);				\
+	compat_fops_set(disk, &__compat_fops);				\
+	mutex_unlock(&__compat_fops_lock);				\
+	device_add_disk(parent, disk, groups);				\
+})
+#endif
+
+/* ---- block devices opened as files ---- */
+
+#ifndef HAVE_BDEV_FILE
+#include <linux/blkdev.h>
+#include <linux/slab.h>
+
+struct blk_holder_ops;
+
+/* Stands in for the struct file; nothing but the functions below looks inside. */
+struct compat_bdev_file {
+	struct block_device	*bdev;
+	fmode_t			mode;
+};
+
+static inline struct block_device *file_bdev(struct file *file)
+{
+	return ((struct compat_bdev_file *)file)->bdev;
+}
+
+static inline struct file *bdev_file_open_by_path(const char *path, blk_mode_t mode,
+						  void *holder,
+						  const struct blk_holder_ops *hops)
+{
+	struct compat_bdev_file *file = kmalloc(sizeof(*file), GFP_KERNEL);
+
+	if (!file)
+		return ERR_PTR(-ENOMEM);
+	file->mode = mode | (holder ? FMODE_EXCL : 0);
+	file->bdev = blkdev_get_by_path(path, file->mode, holder);
+	if (IS_ERR(file->bdev)) {
+		int err = PTR_ERR(file->bdev);
+
+		kfree(file);
+		return ERR_PTR(err);
+	}
+	return (struct file *)file;
+}
+
+static inline void bdev_fput(struct file *file)
+{
+	blkdev_put(file_bdev(file), ((struct compat_bdev_file *)file)->mode);
+	kfree(file);
+}
+#endif
+
+/* ---- queue limits and features handed over when the queue is made ---- */
+
+#ifndef HAVE_BLK_FEATURES
+#include <linux/blk-mq.h>
+
+#define BLK_FEAT_WRITE_CACHE	(1U << 0)
+#define BLK_FEAT_FUA		(1U << 1)
+#define BLK_FEAT_ROTATIONAL	(1U << 2)
+#define BLK_FEAT_ADD_RANDOM	(1U << 3)
+#define BLK_FEAT_STABLE_WRITES	(1U << 5)
+
+/* The members that a driver sets; 0 leaves the default. */
+struct compat_queue_limits {
+	unsigned int	features;
+	unsigned long	virt_boundary_mask;
+	unsigned int	max_hw_sectors;
+	unsigned int	max_segment_size;
+	unsigned int	physical_block_size;
+	unsigned int	logical_block_size;
+	unsigned int	io_min;
+	unsigned int	io_opt;
+	unsigned int	max_hw_discard_sectors;
+	unsigned int	max_secure_erase_sectors;
+	unsigned int	max_write_zeroes_sectors;
+	unsigned int	discard_granularity;
+	unsigned int	discard_alignment;
+	unsigned int	dma_alignment;
+	unsigned short	max_segments;
+	unsigned short	max_discard_segments;
+};
+
+static inline void compat_set_flag(struct request_queue *q, unsigned int flag, bool on)
+{
+	if (on)
+		blk_queue_flag_set(flag, q);
+	else
+		blk_queue_flag_clear(flag, q);
+}
+
+static inline void compat_apply_features(struct request_queue *q, unsigned int feat)
+{
+	blk_queue_write_cache(q, feat & BLK_FEAT_WRITE_CACHE, feat & BLK_FEAT_FUA);
+	compat_set_flag(q, QUEUE_FLAG_NONROT, !(feat & BLK_FEAT_ROTATIONAL));
+	compat_set_flag(q, QUEUE_FLAG_ADD_RANDOM, feat & BLK_FEAT_ADD_RANDOM);
+	compat_set_flag(q, QUEUE_FLAG_STABLE_WRITES, feat & BLK_FEAT_STABLE_WRITES);
+}
+
+static inline void compat_apply_sizes(struct request_queue *q,
+				      const struct compat_queue_limits *lim)
+{
+	if (lim->logical_block_size)
+		blk_queue_logical_block_size(q, lim->logical_block_size);
+	if (lim->physical_block_size)
+		blk_queue_physical_block_size(q, lim->physical_block_size);
+	if (lim->io_min)
+		blk_queue_io_min(q, lim->io_min);
+	if (lim->io_opt)
+		blk_queue_io_opt(q, lim->io_opt);
+	if (lim->max_hw_sectors)
+		blk_queue_max_hw_sectors(q, lim->max_hw_sectors);
+	if (lim->max_segments)
+		blk_queue_max_segments(q, lim->max_segments);
+	/* a virt boundary implies segments of any size, hence comes last */
+	if (lim->max_segment_size && !lim->virt_boundary_mask)
+		blk_queue_max_segment_size(q, lim->max_segment_size);
+	if (lim->virt_boundary_mask)
+		blk_queue_virt_boundary(q, lim->virt_boundary_mask);
+	if (lim->dma_alignment)
+		blk_queue_dma_alignment(q, lim->dma_alignment);
+}
+
+static inline void compat_apply_discard(struct request_queue *q,
+					const struct compat_queue_limits *lim)
+{
+	q->limits.discard_granularity = lim->discard_granularity;
+	q->limits.discard_alignment = lim->discard_alignment;
+	blk_queue_max_discard_sectors(q, lim->max_hw_discard_sectors);
+	if (lim->max_discard_segments)
+		blk_queue_max_discard_segments(q, lim->max_discard_segments);
+	blk_queue_max_secure_erase_sectors(q, lim->max_secure_erase_sectors);
+	blk_queue_max_write_zeroes_sectors(q, lim->max_write_zeroes_sectors);
+}
+
+static inline void compat_apply_limits(struct request_queue *q,
+				       const struct compat_queue_limits *lim)
+{
+	if (!lim)
+		return;
+	compat_apply_features(q, lim->features);
+	compat_apply_sizes(q, lim);
+	compat_apply_discard(q, lim);
+}
+
+#undef blk_mq_alloc_disk
+#define blk_mq_alloc_disk(set, lim, queuedata) ({			\
+	static struct lock_class_key __compat_key;			\
+	struct gendisk *__disk = __blk_mq_alloc_disk(set, queuedata,	\
+						     &__compat_key);	\
+									\
+	if (!IS_ERR(__disk))						\
+		compat_apply_limits(__disk->queue, lim);		\
+	__disk;								\
+})
+
+static inline struct request_queue *
+blk_mq_alloc_queue(struct blk_mq_tag_set *set, const struct compat_queue_limits *lim,
+		   void *queuedata)
+{
+	struct request_queue *q = blk_mq_init_queue(set);
+
+	if (!IS_ERR(q)) {
+		q->queuedata = queuedata;
+		compat_apply_limits(q, lim);
+	}
+	return q;
+}
+
+/* From here on the name means ours; the kernel's headers have had theirs. */
+#define queue_limits compat_queue_limits
+#endif
+
+/* ---- quiescing all queues of a tag set ---- */
+
+#ifndef HAVE_QUIESCE_TAGSET
+#include <linux/blk-mq.h>
+
+static inline void blk_mq_quiesce_tagset(struct blk_mq_tag_set *set)
+{
+	struct request_queue *q;
+
+	mutex_lock(&set->tag_list_lock);
+	list_for_each_entry(q, &set->tag_list, tag_set_list)
+		blk_mq_quiesce_queue(q);
+	mutex_unlock(&set->tag_list_lock);
+}
+
+static inline void blk_mq_unquiesce_tagset(struct blk_mq_tag_set *set)
+{
+	struct request_queue *q;
+
+	mutex_lock(&set->tag_list_lock);
+	list_for_each_entry(q, &set->tag_list, tag_set_list)
+		blk_mq_unquiesce_queue(q);
+	mutex_unlock(&set->tag_list_lock);
+}
+#endif
+
+/* ---- block status codes ---- */
+
+#if !defined(HAVE_BLK_STS_INVAL) || !defined(HAVE_BLK_STS_RESV_CONFLICT)
+#include <linux/blk_types.h>
+#endif
+
+#ifndef HAVE_BLK_STS_INVAL
+#define BLK_STS_INVAL		BLK_STS_NOTSUPP
+#endif
+
+#ifndef HAVE_BLK_STS_RESV_CONFLICT
+#define BLK_STS_RESV_CONFLICT	BLK_STS_NEXUS
+#endif
+
+/* ---- class_create() without the module ---- */
+
+#ifndef HAVE_CLASS_CREATE_NAME
+#include <linux/device.h>
+
+#undef class_create
+#define class_create(name) ({						\
+	static struct lock_class_key __compat_key;			\
+									\
+	__class_create(THIS_MODULE, name, &__compat_key);		\
+})
+#endif
+
+/* ---- strscpy() that knows the size of an array ---- */
+
+#ifndef HAVE_STRSCPY_ARRAY
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#define compat_strscpy0(dst, src, ...)	\
+	strscpy(dst, src, sizeof(dst) + __must_be_array(dst))
+#define compat_strscpy1(dst, src, size)	strscpy(dst, src, size)
+#define strscpy(dst, src, ...)	\
+	CONCATENATE(compat_strscpy, COUNT_ARGS(__VA_ARGS__))(dst, src, __VA_ARGS__)
+
+#define compat_strscpy_pad0(dst, src, ...)	\
+	strscpy_pad(dst, src, sizeof(dst) + __must_be_array(dst))
+#define compat_strscpy_pad1(dst, src, size)	strscpy_pad(dst, src, size)
+#define strscpy_pad(dst, src, ...)	\
+	CONCATENATE(compat_strscpy_pad, COUNT_ARGS(__VA_ARGS__))(dst, src, __VA_ARGS__)
+#endif
 
 #endif /* RNBD_COMPAT_H */
