@@ -30,6 +30,7 @@ rnbd-server-y :=		\
 	rnbd-srv.o		\
 	rnbd-srv-dev.o		\
 	rnbd-srv-io.o		\
+	rnbd-srv-map.o		\
 	rnbd-srv-msg.o		\
 	rnbd-srv-name.o		\
 	rnbd-srv-sysfs.o	\
@@ -41,7 +42,7 @@ rnbd-builtin := $(CONFIG_BLK_DEV_RNBD_CLIENT) $(CONFIG_BLK_DEV_RNBD_SERVER)
 obj-$(if $(filter y,$(rnbd-builtin)),y) += rnbd-common.o
 
 obj-$(CONFIG_BLK_DEV_RNBD_KUNIT_TEST) += rnbd-kunit.o
-rnbd-kunit-y := rnbd-common.o rnbd-clt-opts.o rnbd-srv-msg.o rnbd-srv-name.o
+rnbd-kunit-y := rnbd-common.o rnbd-clt-opts.o rnbd-srv-name.o
 rnbd-kunit-y += $(patsubst $(src)/%.c,%.o,$(wildcard $(src)/tests/*_kunit.c))
 
 else

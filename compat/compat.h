@@ -285,14 +285,14 @@ static inline void blk_mq_unquiesce_tagset(struct blk_mq_tag_set *set)
 }
 #endif
 
-/* ---- block status codes ---- */
+/* ---- block status codes: the nearest that the kernel knows ---- */
 
-#if !defined(HAVE_BLK_STS_INVAL) || !defined(HAVE_BLK_STS_RESV_CONFLICT)
-#include <linux/blk_types.h>
+#ifndef HAVE_BLK_STS_DURATION_LIMIT
+#define BLK_STS_DURATION_LIMIT	BLK_STS_IOERR
 #endif
 
 #ifndef HAVE_BLK_STS_INVAL
-#define BLK_STS_INVAL		BLK_STS_NOTSUPP
+#define BLK_STS_INVAL		BLK_STS_IOERR
 #endif
 
 #ifndef HAVE_BLK_STS_RESV_CONFLICT
