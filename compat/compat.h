@@ -76,7 +76,7 @@ static inline void compat_fops_set(struct gendisk *disk, struct compat_fops *fop
 			fops->kernel.open = (void *)compat_disk_open;
 		if (fops->kernel.release)
 			fops->kernel.release = (void *)compat_disk_release;
-		smp_store_release(&fops->driver, disk->fops);
+		fops->driver = disk->fops;
 	}
 	disk->fops = &fops->kernel;
 }
@@ -143,11 +143,11 @@ static inline void bdev_fput(struct file *file)
 #ifndef HAVE_BLK_FEATURES
 #include <linux/blk-mq.h>
 
-#define BLK_FEAT_WRITE_CACHE	(1U << 0)
-#define BLK_FEAT_FUA		(1U << 1)
-#define BLK_FEAT_ROTATIONAL	(1U << 2)
-#define BLK_FEAT_ADD_RANDOM	(1U << 3)
-#define BLK_FEAT_STABLE_WRITES	(1U << 5)
+#define BLK_FEAT_WRITE_CACHE	BIT(0)
+#define BLK_FEAT_FUA		BIT(1)
+#define BLK_FEAT_ROTATIONAL	BIT(2)
+#define BLK_FEAT_ADD_RANDOM	BIT(3)
+#define BLK_FEAT_STABLE_WRITES	BIT(5)
 
 /* The members that a driver sets; 0 leaves the default. */
 struct compat_queue_limits {
