@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What client and server of the transport share: the module rtrs-core.  The
- * prototypes are grouped by the file that defines them.  A file may call what
- * stands below it here: core > hb > iu > con > dev; addr, stats and wire are
- * pure.
+ * prototypes are grouped by the file that defines them.  Of these, main may call
+ * hb, iu, con and dev, and each of them what follows it; addr, stats and wire
+ * stand alone, and what addr and wire offer is pure.
  */
 #ifndef RTRS_PRI_H
 #define RTRS_PRI_H
 
+#include <linux/atomic.h>
+#include <linux/completion.h>
 #include <linux/kref.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/percpu.h>
 #include <linux/uuid.h>
@@ -23,9 +26,7 @@
 #define RTRS_CM_RETRY_COUNT	7
 #define RTRS_CM_RNR_RETRY	7	/* infinite */
 
-/* ---- rtrs-dev.c: one object per RDMA device in use ---- */
-
-struct rtrs_dev_user;
+/* ---- rtrs-dev.c: one object per RDMA device ---- */
 
 /**
  * struct rtrs_dev - an RDMA device as the transport sees it
@@ -33,9 +34,13 @@ struct rtrs_dev_user;
  * @pd: protection domain of everything the transport does on it
  * @max_send_sge: send scatter/gather entries of one work request
  * @max_fr_pages: 4096-byte pages that one fast registration maps
+ * @entry: on the list of all devices in rtrs-dev.c
+ * @users: &rtrs_dev_user.entry of those to be told of the removal
+ * @ref: one for the device's presence, one for each user
+ * @idle: the last reference is gone
  *
- * Created by the first rtrs_dev_get() for an RDMA device, kept by its users, freed
- * with the last reference; the last put may happen in any sleepable context.
+ * Created when the device appears, freed when it leaves, which waits for the last user.
+ * The last put may happen in any context that may sleep.
  */
 struct rtrs_dev {
 	struct ib_device	*ib_dev;
@@ -43,23 +48,23 @@ struct rtrs_dev {
 	u32			max_send_sge;
 	u32			max_fr_pages;
 
-	struct list_head	list;		/* rtrs-dev.c: all devices */
-	struct list_head	users;		/* rtrs-dev.c: users to be told of removal */
-	bool			removing;
+	struct list_head	entry;
+	struct list_head	users;
 	struct kref		ref;
-	struct completion	*freed;
+	struct completion	idle;
 };
 
 /**
  * struct rtrs_dev_user - somebody who must let go when the device leaves
  * @entry: on &rtrs_dev.users
- * @removed: the device is leaving.  Process context; must only start (queue) the
- *	release of everything on the device; the device waits until the last
- *	rtrs_dev_put().  Called at most once, not after rtrs_dev_put_user().
+ * @removed: the device is leaving.  Process context, under the lock of rtrs_dev_get()
+ *	and rtrs_dev_put(): must only start (queue) the release of everything on the
+ *	device, and take no lock that is held around those two.  The device waits
+ *	until the last rtrs_dev_put().  Called at most once, not after rtrs_dev_put().
  */
 struct rtrs_dev_user {
-	struct list_head entry;
-	void (*removed)(struct rtrs_dev_user *user);
+	struct list_head	entry;
+	void			(*removed)(struct rtrs_dev_user *user);
 };
 
 struct rtrs_dev *rtrs_dev_get(struct ib_device *ib_dev, struct rtrs_dev_user *user);
@@ -73,7 +78,7 @@ void rtrs_dev_exit(void);
  * struct rtrs_con_attr - sizes of a connection
  * @max_send_wr: send work requests that may be outstanding; cut to what the device has
  * @max_recv_wr: receive work requests; cut to what the device has
- * @max_send_sge: entries of a send work request
+ * @max_send_sge: entries of a send work request; cut to what the device has
  * @comp_vector: completion vector, taken modulo the number of vectors of the device
  * @poll_ctx: where completions run
  * @cq_priv: &ib_cq.cq_context
@@ -92,12 +97,13 @@ struct rtrs_con_attr {
  * @cm_id: RDMA CM id
  * @qp: queue pair, NULL before rtrs_con_create() and after rtrs_con_destroy()
  * @cq: completion queue for both directions of @qp
- * @dev: device of @qp
+ * @dev: device of @qp; still set after rtrs_con_destroy()
  * @cid: number of the connection in its path
- * @send_wr_max: granted send work requests
- * @recv_wr_max: granted receive work requests
+ * @send_wr_max: send work requests that the owner may have outstanding
+ * @recv_wr_max: receive work requests that the owner may have outstanding
  *
- * Embedded in the connection objects of both sides, which own it.
+ * Embedded in the connection objects of both sides, which own it, zero-initialise it
+ * and set @cm_id and @cid.  What rtrs_con_drain() needs is on top of the two limits.
  */
 struct rtrs_con {
 	struct rdma_cm_id	*cm_id;
@@ -141,17 +147,32 @@ struct rtrs_iu {
 struct rtrs_iu *rtrs_iu_alloc(struct rtrs_dev *dev, size_t size, enum dma_data_direction dir,
 			      void (*done)(struct ib_cq *cq, struct ib_wc *wc));
 void rtrs_iu_free(struct rtrs_iu *iu);
+void rtrs_iu_sync_cpu(struct rtrs_iu *iu);
 int rtrs_iu_post_recv(struct rtrs_con *con, struct rtrs_iu *iu);
 int rtrs_iu_post_send(struct rtrs_con *con, struct rtrs_iu *iu, size_t len);
+
+struct rtrs_recv_ring;
+
+/**
+ * struct rtrs_recv_slot - one receive of a ring
+ * @cqe: completion callback; container_of() leads from &ib_wc.wr_cqe to the slot
+ * @ring: ring of the slot
+ */
+struct rtrs_recv_slot {
+	struct ib_cqe		cqe;
+	struct rtrs_recv_ring	*ring;
+};
 
 /**
  * struct rtrs_recv_ring - many small receive buffers of one connection in one mapping
  * @con: connection
- * @slots: one completion entry and buffer index each
+ * @slots: one for each receive; its index is that of its buffer
  * @buf: @nr buffers of @size bytes
  * @dma: bus address of @buf
  * @nr: number of receives
  * @size: bytes of a buffer, a multiple of 8; 0 for empty receives (no memory)
+ *
+ * Embedded in the connection objects of a side.  Zero-initialised it may be destroyed.
  */
 struct rtrs_recv_ring {
 	struct rtrs_con		*con;
@@ -160,11 +181,6 @@ struct rtrs_recv_ring {
 	dma_addr_t		dma;
 	unsigned int		nr;
 	unsigned int		size;
-};
-
-struct rtrs_recv_slot {
-	struct ib_cqe		cqe;
-	struct rtrs_recv_ring	*ring;
 };
 
 int rtrs_recv_ring_create(struct rtrs_recv_ring *ring, struct rtrs_con *con, unsigned int nr,
@@ -176,14 +192,26 @@ const void *rtrs_recv_ring_data(struct rtrs_recv_ring *ring, struct rtrs_recv_sl
 
 /* ---- rtrs-hb.c: heartbeat of one path ---- */
 
+/* Heartbeat sends that may be outstanding: part of the send queue of connection 0. */
+#define RTRS_HB_SEND_WRS	4
+
 /**
  * struct rtrs_hb - heartbeat
  * @con: connection 0 of the path
- * @lost: the peer was silent for too long; called once per rtrs_hb_start(), process context
+ * @lost: the peer was silent for too long; at most once per rtrs_hb_start().  Process
+ *	context, inside the heartbeat's work: must not call rtrs_hb_stop()
+ * @send_failed: a heartbeat could not be sent (negative errno).  Softirq or process
+ *	context, must not sleep; not for work requests that a closing connection flushes
  * @interval_ms: time between ticks, ms
  * @missed_max: ticks without a sign of life before @lost
+ * @work: the tick
+ * @cqe: completion of every heartbeat send
+ * @sends: outstanding sends, at most %RTRS_HB_SEND_WRS
+ * @missed: ticks since the last sign of life
+ * @sent_at: time of the HB_MSG that awaits its HB_ACK, 0 if none does
+ * @latency_ns: last round trip, ns; 0 before the first
  *
- * Embedded in the path, which stops it before connection 0 is destroyed.
+ * Embedded in the path, which stops it before connection 0 is drained.
  */
 struct rtrs_hb {
 	struct rtrs_con		*con;
@@ -194,11 +222,14 @@ struct rtrs_hb {
 
 	struct delayed_work	work;
 	struct ib_cqe		cqe;
-	unsigned int		missed;		/* 0: heard of the peer since the last tick */
+	atomic_t		sends;
+	unsigned int		missed;
 	ktime_t			sent_at;
-	s64			latency_ns;	/* last round trip, ns; 0 before the first */
+	s64			latency_ns;
 };
 
+int rtrs_hb_wq_create(void);
+void rtrs_hb_wq_destroy(void);
 void rtrs_hb_init(struct rtrs_hb *hb, struct rtrs_con *con,
 		  void (*lost)(struct rtrs_hb *hb),
 		  void (*send_failed)(struct rtrs_hb *hb, int err));
@@ -232,6 +263,7 @@ struct rtrs_rdma_stats {
 
 enum { RTRS_STAT_READ, RTRS_STAT_WRITE };
 
+/* Count a finished request; @dir is RTRS_STAT_READ or RTRS_STAT_WRITE.  Any context. */
 static inline void rtrs_stats_add(struct rtrs_rdma_stats __percpu *stats, unsigned int dir,
 				  u32 bytes)
 {

@@ -271,8 +271,10 @@ static inline u32 rtrs_imm_req_off(u32 imm, unsigned int off_bits)
  */
 static inline u32 rtrs_imm_pack_rsp(enum rtrs_imm_type type, u32 msg_id, int err)
 {
-	u32 code = err < 0 && err >= -RTRS_IMM_ERRNO_MAX ? -err : err ? EIO : 0;
+	u32 code = EIO;
 
+	if (err <= 0 && err >= -RTRS_IMM_ERRNO_MAX)
+		code = -err;
 	return rtrs_imm_pack(type, (code << RTRS_IMM_RSP_ID_BITS) |
 				   (msg_id & RTRS_IMM_RSP_ID_MASK));
 }
