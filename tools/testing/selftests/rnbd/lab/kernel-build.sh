@@ -45,8 +45,9 @@ unpack() {
 	mv "$part" "$dir"
 }
 
-# The final .config must grant every line of the fragments, else a test would silently run
-# without the checker it was meant to have.
+# Lists the lines of the fragments that the final .config does not grant: read it (it goes to
+# "not-granted" in the result) after changing a fragment, else a test may silently run without
+# the checker it was meant to have.
 check_config() {
 	local config=$1
 	shift

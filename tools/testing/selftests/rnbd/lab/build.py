@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Builds the project's modules for a kernel, outside the source tree, once per state of both.
+
+The sources are copied to a directory of the cache that stays, so that make there is incremental;
+the modules of each state are kept in a directory named by a hash of the sources.
+"""
+import os
+import pathlib
+import shutil
+import subprocess
+
+from config import CACHE, REPO, LabError, Lock, cached, key_of, say
+
+SOURCE_DIRS = ["", "rtrs", "rtrs/tests", "tests", "compat"]
+SOURCE_TYPES = (".c", ".h", ".S")
+SOURCE_NAMES = ("Makefile", "Kbuild", "Kconfig", ".kunitconfig")
+
+
+def sources():
+    """Files that a build reads, relative to the repository."""
+    found = []
+    for name in SOURCE_DIRS:
+        top = REPO / name
+        if top.is_dir():
+            found += [p for p in top.iterdir() if p.is_file() and
+                      (p.suffix in SOURCE_TYPES or p.name in SOURCE_NAMES)]
+    for path in (REPO / "compat").rglob("*"):
+        if path.is_file() and path not in found:
+            found.append(path)
+    return sorted(p.relative_to(REPO) for p in found)
+
+
+def source_key():
+    files = sources()
+    return key_of(*[str(f) for f in files], *[REPO / f for f in files])
+
+
+def _sync(target):
+    """Make target hold exactly the sources; unchanged files keep their time for make."""
+    wanted = set(sources())
+    for rel in wanted:
+        new, old = REPO / rel, target / rel
+        if not old.exists() or old.read_bytes() != new.read_bytes():
+            old.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(new, old)
+    for path in list(target.rglob("*")):
+        rel = path.relative_to(target)
+        is_source = path.suffix in SOURCE_TYPES or path.name in SOURCE_NAMES
+        if path.is_file() and is_source and rel not in wanted and not path.name.endswith(".mod.c"):
+            path.unlink()
+
+
+def make(kernel, target, *words):
+    """Run the project's makefile in target for this kernel; returns (ok, output lines)."""
+    cmd = ["make", "-C", target, f"-j{os.cpu_count() or 2}", f"KDIR={kernel.build}", *words]
+    if kernel.arch == "um":
+        cmd.append("ARCH=um")
+    done = subprocess.run([str(c) for c in cmd], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False)
+    return done.returncode == 0, done.stdout.decode(errors="replace").splitlines()
+
+
+def modules(kernel):
+    """Directory with the .ko files of the present sources for this kernel. A file "warnings" in
+    it lists what the compiler said; raises LabError with the compiler's words on failure."""
+    key = key_of(source_key(), kernel.release, kernel.build)
+
+    def build(part):
+        target = CACHE / "build" / kernel.name
+        target.mkdir(parents=True, exist_ok=True)
+        stamp = target / ".kernel"
+        if not stamp.exists() or stamp.read_text() != str(kernel.build):
+            shutil.rmtree(target)
+            target.mkdir()
+            stamp.write_text(str(kernel.build))
+        say(f"building the modules for {kernel.name}")
+        _sync(target)
+        with Lock("build"):
+            good, lines = make(kernel, target, "W=1")
+        (CACHE / "build" / f"{kernel.name}.log").write_text("\n".join(lines) + "\n")
+        if not good:
+            raise LabError(f"the modules do not build for {kernel.name}:\n" +
+                           "\n".join(lines[-60:]))
+        part.mkdir(parents=True)
+        for path in target.rglob("*.ko"):
+            shutil.copy(path, part / path.name)
+        _keep_warnings(target, part, lines)
+    return cached(f"built/{kernel.name}", key, build)
+
+
+def _keep_warnings(target, part, lines):
+    """An incremental build repeats no warnings of files it did not compile: remember those that
+    were seen since the sources last built cleanly."""
+    log = target / ".warnings"
+    old = log.read_text().splitlines() if log.exists() else []
+    compiled = {line.split()[-1] for line in lines if " CC " in line}
+    kept = [w for w in old if not any(obj.endswith(pathlib.Path(w.split(":")[0]).stem + ".o")
+                                      for obj in compiled)]
+    new = [line for line in lines if "warning:" in line]
+    log.write_text("\n".join(kept + new))
+    (part / "warnings").write_text("\n".join(kept + new))

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One guest: the files it starts from, its command line and its three channels.
+
+Channels of every guest, whatever runs it:
+  out      results and whatever the scenario prints (a pipe that the lab reads)
+  ctl      one-line messages both ways (a socket pair), see guest/run
+  log      the kernel log (a file)
+"""
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+
+import images
+from config import TESTS, LabError, die_with_parent
+
+# Every word is there for speed or for a clean log under emulation: no calibration loops, no
+# mitigations, no audit, no self-tests; an oops ends the guest at once.
+QEMU_WORDS = """console=ttyS0 loglevel=7 panic=-1 oops=panic nokaslr mitigations=off tsc=reliable
+    no_timer_check audit=0 net.ifnames=0 cryptomgr.notests random.trust_cpu=on
+    rcupdate.rcu_expedited=1"""
+UML_WORDS = """console=ttyS0 con=null con0=null,fd:{out} ssl=null ssl0=null,fd:{log}
+    ssl1=fd:{ctl},fd:{ctl} panic=-1 oops=panic loglevel=7 root=/dev/ram0"""
+
+
+class Guest:
+    """A guest of a run. start() launches it; out and ctl are then readable."""
+
+    def __init__(self, run, number):
+        self.run = run
+        self.number = number
+        self.role = run.scenario.roles[number - 1]
+        self.dir = run.tmp / self.role
+        self.log = run.results / f"{self.role}.log"
+        self.process = None
+        self.ctl = None
+
+    # --- what it starts from ----------------------------------------------------------------------
+
+    def _env(self):
+        uml = self.run.kernel.arch == "um"
+        values = {"LAB_ROLE": self.role, "LAB_N": self.number, "LAB_GUESTS": self.run.scenario.guests,
+                  "LAB_KERNEL": self.run.kernel.name, "LAB_SCENARIO": self.run.scenario.path.name,
+                  "LAB_OUT": "/dev/tty0" if uml else "/dev/hvc0",
+                  "LAB_CTL": "/dev/ttyS1" if uml else "/dev/hvc1", **self.run.env}
+        return "".join(f"export {key}='{value}'\n" for key, value in values.items())
+
+    def _payload(self):
+        """The archive with this run's own files, below /lab in the guest."""
+        top = self.dir / "payload"
+        lab = top / "lab"
+        (lab / "guest").mkdir(parents=True)
+        (lab / "scenarios").mkdir()
+        for path in [*TESTS.glob("lib*"), TESTS / "leftovers.sh"]:
+            shutil.copy(path, lab)
+        shutil.copy(TESTS / "lab/guest/run", lab / "guest")
+        shutil.copy(self.run.scenario.path, lab / "scenarios")
+        for source, name in self.run.files:
+            (lab / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, lab / name)
+        (lab / "env").write_text(self._env())
+        images.pack(top, self.dir / "payload.cpio")
+        return self.dir / "payload.cpio"
+
+    def _initramfs(self):
+        parts = [images.userland(), images.modules_cpio(self.run.kernel)]
+        if self.run.built:
+            parts.append(images.project_cpio(self.run.kernel, self.run.built))
+        parts.append(self._payload())
+        goal = self.dir / "initramfs"
+        with open(goal, "wb") as out:
+            for part in parts:
+                with open(part, "rb") as file:
+                    shutil.copyfileobj(file, out, 1 << 20)
+        return goal
+
+    def _disks(self):
+        """Images of the disks= header (sparse files) and of --disk, in order."""
+        found = []
+        for number, text in enumerate(self.run.scenario.disks):
+            role, colon, size = text.rpartition(":")
+            if colon and role != self.role:
+                continue
+            path = self.dir / f"disk{number}"
+            with open(path, "wb") as file:
+                file.truncate(parse_size(size))
+            found.append(path)
+        return found + [path for role, path in self.run.disks if role in ("", self.role)]
+
+    # --- command lines ----------------------------------------------------------------------------
+
+    def _qemu_cpu(self):
+        scen = self.run.scenario
+        if scen.icount:
+            return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-seed", "1",
+                    "-rtc", "base=2026-01-01T00:00:00,clock=vm", "-cpu", "max", "-smp", "1"]
+        return ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(scen.cpus)]
+
+    def _qemu_net(self):
+        """A cable between two guests is a pair of unix datagram sockets."""
+        args = []
+        scen = self.run.scenario
+        for peer in range(1, scen.guests + 1):
+            if peer == self.number:
+                continue
+            pair = f"{min(peer, self.number)}{max(peer, self.number)}"
+            for link in range(scen.links):
+                name = f"n{pair}{link}"
+                local, remote = (self.run.tmp / f"{pair}.{link}.{n}" for n in (self.number, peer))
+                args += ["-netdev", f"dgram,id={name},local.type=unix,local.path={local},"
+                         f"remote.type=unix,remote.path={remote}",
+                         "-device", f"virtio-net-pci,netdev={name},host_mtu=9000,"
+                         f"mac=52:54:00:{pair}:{link:02x}:{self.number:02x}"]
+        return args
+
+    def _tsc_khz(self):
+        """The guest cannot calibrate its clock on a busy host: tell it."""
+        if self.run.scenario.icount:
+            return 1000000
+        found = re.search(r"cpu MHz\s*: ([\d.]+)", pathlib.Path("/proc/cpuinfo").read_text())
+        return int(1000 * float(found[1])) if found else 2000000
+
+    def _qemu(self, ctl):
+        words = f"{QEMU_WORDS} tsc_early_khz={self._tsc_khz()} {self.run.append}"
+        if self.run.scenario.icount:
+            words += " norandmaps"
+        args = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+                "-no-reboot", "-M", "q35,hpet=off", *self._qemu_cpu(),
+                "-m", self.run.scenario.mem, "-kernel", str(self.run.kernel.image),
+                "-initrd", str(self._initramfs()), "-append", " ".join(words.split()),
+                "-chardev", f"file,id=log,path={self.log}", "-serial", "chardev:log",
+                "-device", "virtio-serial-pci,ioeventfd=off",
+                "-chardev", "stdio,id=out,signal=off", "-device", "virtconsole,chardev=out",
+                "-chardev", f"socket,id=ctl,fd={ctl}", "-device", "virtconsole,chardev=ctl"]
+        for number, path in enumerate(self._disks()):
+            args += ["-drive", f"file={path},format=raw,if=none,id=d{number},cache=unsafe",
+                     "-device", f"virtio-blk-pci,drive=d{number},serial={path.name}"]
+        return args + self._qemu_net()
+
+    def _uml(self, ctl, log):
+        if self.run.scenario.guests != 1:
+            raise LabError("a UML run has one guest")
+        words = UML_WORDS.format(out=1, log=log, ctl=ctl)
+        args = [str(self.run.kernel.image), f"mem={self.run.scenario.mem}",
+                f"initrd={self._initramfs()}", f"umid=rnbd-{os.getpid()}-{self.number}",
+                f"uml_dir={self.run.tmp}/uml", *words.split(), *self.run.append.split()]
+        for number, path in enumerate(self._disks()):
+            args.append(f"ubd{chr(ord('a') + number)}={path}")
+        return args
+
+    def start(self):
+        self.dir.mkdir()
+        self.ctl, theirs = socket.socketpair()
+        fds = [theirs.fileno()]
+        if self.run.kernel.arch == "um":
+            log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            fds.append(log)
+            args = self._uml(theirs.fileno(), log)
+        else:
+            args = self._qemu(theirs.fileno())
+        with open(self.run.results / f"{self.role}.err", "wb") as err:
+            self.process = subprocess.Popen(
+                args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err,
+                pass_fds=fds, preexec_fn=die_with_parent, start_new_session=True)
+        theirs.close()
+        for fd in fds[1:]:
+            os.close(fd)
+
+    def tell(self, text):
+        """Send an order; a guest that is gone does not mind."""
+        try:
+            self.ctl.sendall(text.encode() + b"\n")
+        except OSError:
+            pass
+
+    def kill(self):
+        """End the guest (UML: with all its processes) and wait for it."""
+        if self.process is None:
+            return
+        try:
+            os.killpg(self.process.pid, 9)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        self.process.stdout.close()
+        self.ctl.close()
+
+
+def parse_size(text):
+    """Bytes of "64M", "1G", "512K" or a plain number."""
+    found = re.fullmatch(r"(\d+)([KMG]?)", text)
+    if not found:
+        raise LabError(f"'{text}' is no size")
+    return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2]]

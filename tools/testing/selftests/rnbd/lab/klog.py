@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What in a kernel log makes a run fail.
+
+Two lists of extended regular expressions, one a line, kept as files so that run-one.sh can use
+them with grep on a real machine: kernel-log.bad and, for harmless lines that match it,
+kernel-log.ok (each with the reason as a comment).
+"""
+import re
+
+from config import LAB
+
+
+def _patterns(name):
+    lines = (LAB / name).read_text().splitlines()
+    return re.compile("|".join(f"(?:{line})" for line in lines
+                               if line and not line.startswith("#")) or r"(?!)")
+
+
+BAD, HARMLESS = _patterns("kernel-log.bad"), _patterns("kernel-log.ok")
+
+
+def complaints(path, allow=None):
+    """The bad lines of a kernel log file. allow: one more harmless expression, from a scenario
+    that provokes a report on purpose."""
+    allowed = re.compile(allow) if allow else None
+    found = []
+    with open(path, errors="replace") as file:
+        for line in file:
+            if not BAD.search(line) or HARMLESS.search(line):
+                continue
+            if allowed and allowed.search(line):
+                continue
+            found.append(line.rstrip())
+    return found

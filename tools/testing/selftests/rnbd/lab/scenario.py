@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Scenarios: what their headers say.
+
+A scenario has header lines "# lab: KEY=VALUE ..." among its first comments:
+  guests=N        machines it needs, 1 (default) to 3; the same script runs on each
+  roles=A,B       their roles (LAB_ROLE), default "solo", or "server,client[,third]"
+  timeout=SEC     for the whole run, boot included (default 60)
+  kernel=LIST     kernels it runs on, of those that were asked for: "any" is every stock kernel
+                  (default), others by name, for example any,uml or 6.12
+  tier=quick|full quick ones run in every check (default), full ones only with TIER=full
+  modules=no      does not use the project's modules
+  mem=SIZE        memory of a guest (default 1G)
+  smp=N           vCPUs of a guest (default 2 in a lone guest, else 1)
+  links=N         network cables between each two guests (default 2)
+  disks=LIST      virtio disks /dev/vda, ...: SIZE or ROLE:SIZE, for example server:64M
+  icount=yes      deterministic time (one vCPU, no disks)
+  allow=REGEX     kernel log lines that this scenario provokes (no spaces; use . or \\s)
+"""
+import dataclasses
+import pathlib
+import re
+
+from config import TESTS, LabError
+
+DEFAULT_ROLES = {1: ["solo"], 2: ["server", "client"], 3: ["server", "client", "third"]}
+STOCK = re.compile(r"^\d")
+
+
+@dataclasses.dataclass
+class Scenario:
+    path: pathlib.Path
+    guests: int = 1
+    roles: list = None
+    timeout: float = 60
+    kernels: list = None
+    tier: str = "quick"
+    modules: bool = True
+    mem: str = "1G"
+    smp: int = 0
+    links: int = 2
+    disks: list = None
+    icount: bool = False
+    allow: str = None
+
+    @property
+    def name(self):
+        return self.path.stem
+
+    @property
+    def cpus(self):
+        """vCPUs of one guest."""
+        if self.icount:
+            return 1
+        return self.smp or (2 if self.guests == 1 else 1)
+
+    def runs_on(self, kernel):
+        return kernel in self.kernels or (bool(STOCK.match(kernel)) and "any" in self.kernels)
+
+
+def _fields(path):
+    fields = {}
+    for line in path.read_text().splitlines():
+        if line and not line.startswith("#"):
+            break
+        if line.startswith("# lab:"):
+            for word in line[len("# lab:"):].split():
+                key, equals, value = word.partition("=")
+                if not equals:
+                    raise LabError(f"{path}: '{word}' in the header is not KEY=VALUE")
+                fields[key] = value
+    return fields
+
+
+def load(path):
+    """Read a scenario's header; raises LabError if it is wrong."""
+    path = pathlib.Path(path)
+    text = _fields(path)
+    known = {"guests": int, "timeout": float, "smp": int, "links": int, "tier": str, "mem": str,
+             "allow": str, "icount": lambda v: v == "yes", "modules": lambda v: v != "no",
+             "roles": lambda v: v.split(","), "disks": lambda v: v.split(",")}
+    fields = {"kernels": text.pop("kernel", "any").split(",")}
+    for key, value in text.items():
+        if key not in known:
+            raise LabError(f"{path}: unknown key {key} in the header")
+        fields[key] = known[key](value)
+    scen = Scenario(path, **fields)
+    scen.roles = scen.roles or DEFAULT_ROLES.get(scen.guests)
+    scen.disks = scen.disks or []
+    if not scen.roles or len(scen.roles) != scen.guests or scen.guests > 3:
+        raise LabError(f"{path}: guests={scen.guests} and roles={scen.roles} do not fit")
+    return scen
+
+
+def find(name):
+    """A scenario by path, or by name in scenarios/."""
+    for path in (pathlib.Path(name), TESTS / "scenarios" / f"{name}.sh"):
+        if path.is_file():
+            return load(path)
+    raise LabError(f"no scenario {name}")
+
+
+def every():
+    return [load(path) for path in sorted((TESTS / "scenarios").glob("*.sh"))]

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One run: start the guests of a scenario, listen to them, judge.
+
+A run passes only if every guest said its end mark, its scenario exited with 0 (or 4, skipped),
+at least one result was reported and none failed, nothing of ours was left in the kernel, and the
+kernel log holds no complaint. Everything else fails, so a hang or a crash can only fail. Whatever
+happens, no process and no temporary file survives the run.
+"""
+import dataclasses
+import pathlib
+import re
+import selectors
+import shutil
+import sys
+import tempfile
+import time
+
+import klog
+from guest import Guest
+
+GRACE_AFTER_FAILURE = 5     # seconds the other guests get once one has failed
+DUMP_TIME = 3               # seconds for a stuck guest to write its task states to the log
+KTAP_SKIP = 4
+
+PASS, FAIL, SKIP = "pass", "fail", "skip"
+
+
+@dataclasses.dataclass
+class Report:
+    """What one guest has told so far."""
+    out: object = None          # its KTAP file
+    partial: bytes = b""
+    ctl_partial: bytes = b""
+    booted: float = None
+    status: int = None
+    ended: bool = False
+    left: list = dataclasses.field(default_factory=list)
+    passed: int = 0
+    failed: list = dataclasses.field(default_factory=list)
+    skipped: list = dataclasses.field(default_factory=list)
+
+    def result_line(self, line):
+        """Count a KTAP result; nested ones are indented and counted by their parent."""
+        found = re.match(r"(not )?ok (\d+) ?(.*)", line)
+        if not found:
+            return
+        name = found[3]
+        if found[1]:
+            self.failed.append(name)
+        elif re.search(r"# SKIP", name):
+            self.skipped.append(name)
+        else:
+            self.passed += 1
+
+
+@dataclasses.dataclass
+class Run:
+    """Settings of a run; execute() performs it."""
+    scenario: object
+    kernel: object
+    results: pathlib.Path
+    built: pathlib.Path = None      # directory with the project's modules
+    append: str = ""                # more kernel command line
+    env: dict = dataclasses.field(default_factory=dict)
+    files: list = dataclasses.field(default_factory=list)   # (source, name below /lab)
+    disks: list = dataclasses.field(default_factory=list)   # (role or "", image file)
+    verbose: bool = False
+
+    def execute(self):
+        """Returns (PASS, FAIL or SKIP, list of reasons)."""
+        self.results.mkdir(parents=True, exist_ok=True)
+        self.started = time.monotonic()
+        self.reasons = []
+        self.tmp = pathlib.Path(tempfile.mkdtemp(prefix="rnbd-lab-"))
+        self.guests = [Guest(self, n) for n in range(1, self.scenario.guests + 1)]
+        self.reports = {g: Report() for g in self.guests}
+        self.selector = selectors.DefaultSelector()
+        try:
+            for guest in self.guests:
+                self._launch(guest)
+            self._listen()
+        finally:
+            for guest in self.guests:
+                guest.kill()
+            self.selector.close()
+            for report in self.reports.values():
+                if report.out:
+                    report.out.close()
+            shutil.rmtree(self.tmp, ignore_errors=True)
+        return self._judge()
+
+    def _launch(self, guest):
+        guest.start()
+        report = self.reports[guest]
+        report.out = open(self.results / f"{guest.role}.ktap", "w")
+        self.selector.register(guest.process.stdout, selectors.EVENT_READ, (guest, "out"))
+        self.selector.register(guest.ctl, selectors.EVENT_READ, (guest, "ctl"))
+
+    # --- listening --------------------------------------------------------------------------------
+
+    def _listen(self):
+        deadline = self.started + self.scenario.timeout
+        dumped = False
+        while self._open_outputs():
+            now = time.monotonic()
+            if now >= deadline:
+                if dumped:
+                    return
+                dumped = True
+                deadline = now + DUMP_TIME
+                self._give_up(now)
+            for key, _ in self.selector.select(min(0.5, max(0.01, deadline - now))):
+                self._read(key)
+            if self._somebody_failed():
+                deadline = min(deadline, time.monotonic() + GRACE_AFTER_FAILURE)
+
+    def _open_outputs(self):
+        return any(key.data[1] == "out" for key in self.selector.get_map().values())
+
+    def _somebody_failed(self):
+        """True once some guest has failed and its peers may wait for it in vain."""
+        closed = {g for g in self.guests} - {key.data[0] for key in
+                                             self.selector.get_map().values()}
+        return any(not self.reports[g].ended or self.reports[g].status not in (0, KTAP_SKIP)
+                   for g in closed) and self._failed_once()
+
+    def _failed_once(self):
+        first = not getattr(self, "_failure_seen", False)
+        self._failure_seen = True
+        return first
+
+    def _give_up(self, now):
+        stuck = [g for g in self.guests if not self.reports[g].ended]
+        for guest in stuck:
+            self.reasons.append(f"{guest.role}: not finished after {now - self.started:.0f} s")
+            guest.tell("dump")
+
+    def _read(self, key):
+        guest, channel = key.data
+        try:
+            data = (guest.ctl.recv(65536) if channel == "ctl"
+                    else guest.process.stdout.read1(65536))
+        except OSError:
+            data = b""
+        if not data:
+            self.selector.unregister(key.fileobj)
+            return
+        report = self.reports[guest]
+        if channel == "ctl":
+            *lines, report.ctl_partial = (report.ctl_partial + data).split(b"\n")
+            for line in lines:
+                self._message(guest, report, line.decode(errors="replace").strip())
+        else:
+            *lines, report.partial = (report.partial + data).split(b"\n")
+            for line in lines:
+                self._output(guest, report, line.decode(errors="replace").rstrip("\r"))
+
+    def _message(self, guest, report, text):
+        word, _, rest = text.partition(" ")
+        if word == "signal":
+            for other in self.guests:
+                if other is not guest and other.process:
+                    other.tell(text)
+        elif word == "boot":
+            report.booted = time.monotonic() - self.started
+        elif word == "exit":
+            report.status = int(rest)
+        elif word == "left":
+            report.left.append(rest)
+        elif word == "end":
+            report.ended = True
+
+    def _output(self, guest, report, line):
+        report.result_line(line)
+        stamp = f"[{time.monotonic() - self.started:6.1f}] {line}"
+        print(stamp, file=report.out, flush=True)
+        if self.verbose:
+            print(f"{guest.role} {stamp}", flush=True)
+
+    # --- judging ----------------------------------------------------------------------------------
+
+    def _judge_guest(self, guest, report):
+        say = lambda text: self.reasons.append(f"{guest.role}: {text}")
+        for name in report.failed:
+            say(f"not ok {name}")
+        if report.status is None:
+            say("the scenario did not end")
+        elif report.status not in (0, KTAP_SKIP):
+            say(f"the scenario exited with {report.status}")
+        if report.passed + len(report.failed) + len(report.skipped) == 0:
+            say("no result was reported")
+        for text in report.left:
+            say(f"left in the kernel: {text}")
+        if not report.ended:
+            say("no end mark")
+        if guest.log.exists():
+            for line in klog.complaints(guest.log, self.scenario.allow)[:8]:
+                say(f"kernel: {line}")
+        else:
+            say("no kernel log")
+
+    def _judge(self):
+        for guest, report in self.reports.items():
+            self._judge_guest(guest, report)
+        if self.reasons:
+            return FAIL, self.reasons
+        if all(r.status == KTAP_SKIP for r in self.reports.values()):
+            return SKIP, [name for r in self.reports.values() for name in r.skipped]
+        return PASS, []
+
+    def tail(self, lines=25):
+        """The end of what the guests printed, for a failure report."""
+        text = []
+        for guest in self.guests:
+            path = self.results / f"{guest.role}.ktap"
+            shown = path.read_text(errors="replace").splitlines()[-lines:] if path.exists() else []
+            error = self.results / f"{guest.role}.err"
+            if error.exists():
+                shown += error.read_text(errors="replace").splitlines()[-5:]
+            text += [f"{guest.role} | {line}" for line in shown]
+        return text
+
+
+def announce(status, reasons, seconds, results):
+    """One paragraph on stdout for a single run."""
+    print(f"lab: {status} in {seconds:.1f} s, logs in {results}")
+    for reason in reasons:
+        print(f"  {reason}")
+    sys.stdout.flush()
