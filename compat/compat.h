@@ -2,11 +2,17 @@
 /*
  * What kernels older than 6.12 lack, one block for each item.  Force-included by
  * out-of-tree builds only (kbuild.mk); the HAVE_ symbols come from probe.sh, which
- * looks for each item in the headers of the target.  With a 6.12 target this file is
- * empty.
+ * looks for each item in the headers of the target.  With a 6.12 target next to nothing is
+ * left of this file.
  */
 #ifndef RNBD_COMPAT_H
 #define RNBD_COMPAT_H
+
+/*
+ * The sources define it before their first include, and this file is in front of that.
+ * Token for token the same definition, so that the compiler accepts both.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 /* ---- disk open and release: by disk and blk_mode_t instead of bdev and fmode_t ---- */
 
