@@ -1,0 +1,7 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make bench: compare with other block transports (bench/bench.py says how).
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+exec "$here/bench/bench.py" "$@"

@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lab: guests=1 timeout=120 kernel=6.12
+#
+# What one I/O costs on our own pair, counted from traces: messages on the wire, work requests,
+# posts and completions of each side, and memory allocations (there must be none).
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../lib-trace.sh"
+
+IOS=200
+
+# costs NAME RW MAX_MESSAGES: print the costs of 4 KiB requests and check the messages.
+costs() {
+	local name=$1 rw=$2 max=$3 messages
+	trace_io_start
+	fio_run "/dev/$disk" "$rw" 4k 4 1 $IOS
+	trace_io_stop
+	trace_io_counts $IOS >"$LAB_TMP/counts"
+	sed "s/^/# $name /" "$LAB_TMP/counts"
+	messages=$(awk '$2 == "messages" { sum += $3 } END { printf "%.2f", sum }' "$LAB_TMP/counts")
+	# heartbeats may add a message or two to the whole run
+	check "$name-messages-at-most-$max" awk -v m="$messages" -v max="$max" \
+		'BEGIN { exit !(m >= 2 && m <= max + 0.02) }'
+}
+
+# no_allocations NAME RW
+no_allocations() {
+	trace_alloc_start
+	fio_run "/dev/$disk" "$2" 4k 4 1 $IOS
+	trace_alloc_stop
+	check "$1-trace-saw-events" grep -q kmalloc: "$TRACE_ALLOC"
+	check_equal "$1-no-allocation" "" "$(trace_alloc_ours)"
+}
+
+run_mode() { # NAME READ_MESSAGES PARAM...
+	local mode=$1 read_max=$2
+	shift 2
+	test_start "$mode"
+	load_rnbd_server "$@"
+	load_rnbd_client
+	trace_sides_start
+	disk=$(rnbd_map "device_path=$backing")
+	trace_sides_stop
+	echo none >"/sys/block/$disk/queue/scheduler"
+	fio_run "/dev/$disk" randrw 4k 4 1 50
+	costs "$mode-read" randread "$read_max"
+	costs "$mode-write" randwrite 2
+	no_allocations "$mode-read" randread
+	no_allocations "$mode-write" randwrite
+	rnbd_unmap "$disk"
+	unload_all
+}
+
+rxe_up
+backing=$(null_blk_up 64 memory_backed=0)
+run_mode ai 3
+run_mode noai 2 always_invalidate=N
