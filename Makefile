@@ -19,9 +19,12 @@ obj-$(CONFIG_BLK_DEV_RNBD_CLIENT) += rnbd-client.o
 rnbd-client-y :=		\
 	rnbd-clt.o		\
 	rnbd-clt-dev.o		\
+	rnbd-clt-disk.o		\
 	rnbd-clt-io.o		\
+	rnbd-clt-link.o		\
 	rnbd-clt-msg.o		\
 	rnbd-clt-opts.o		\
+	rnbd-clt-sess.o		\
 	rnbd-clt-sysfs.o
 rnbd-client-m := rnbd-clt-common.o
 

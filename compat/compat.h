@@ -144,6 +144,42 @@ static inline void bdev_fput(struct file *file)
 }
 #endif
 
+/* ---- lists of requests with a type of their own ---- */
+
+#ifndef HAVE_RQ_LIST
+#ifdef CONFIG_CFI_CLANG
+#error "the type of blk_mq_ops.queue_rqs differs, which this kernel would notice"
+#endif
+
+/* The older kernel hands over the address of what is the first member here. */
+struct rq_list {
+	struct request *head;
+};
+
+/* As above: a new type for one member, the layout stays. */
+#define queue_rqs	queue_rqs)(struct rq_list *), (*compat_queue_rqs[0]
+#include <linux/blk-mq.h>
+#undef queue_rqs
+#undef rq_list_empty
+#undef rq_list_pop
+
+static inline int rq_list_empty(const struct rq_list *list)
+{
+	return !list->head;
+}
+
+static inline struct request *rq_list_pop(struct rq_list *list)
+{
+	struct request *rq = list->head;
+
+	if (rq) {
+		list->head = rq->rq_next;
+		rq->rq_next = NULL;
+	}
+	return rq;
+}
+#endif
+
 /* ---- queue limits and features handed over when the queue is made ---- */
 
 #ifndef HAVE_BLK_FEATURES

@@ -3,7 +3,7 @@
 # Out-of-tree builds only; included by each Makefile that kbuild reads.  Stands in for
 # Kconfig, and gives kernels older than 6.12 what the sources use (compat.h).
 
-# The modules need the RDMA connection manager; the unit tests need KUnit alone.
+# The modules need the RDMA connection manager, the unit tests KUnit.
 rnbd-modules := $(if $(CONFIG_INFINIBAND_ADDR_TRANS),m)
 CONFIG_INFINIBAND_RTRS := $(rnbd-modules)
 CONFIG_INFINIBAND_RTRS_CLIENT := $(rnbd-modules)
@@ -12,20 +12,7 @@ CONFIG_INFINIBAND_RTRS_KUNIT_TEST := $(if $(CONFIG_KUNIT),m)
 CONFIG_BLK_DEV_RNBD := $(rnbd-modules)
 CONFIG_BLK_DEV_RNBD_CLIENT := $(rnbd-modules)
 CONFIG_BLK_DEV_RNBD_SERVER := $(rnbd-modules)
-CONFIG_BLK_DEV_RNBD_KUNIT_TEST := $(if $(CONFIG_KUNIT),m)
-
-# RNBD_ONLY=modules or RNBD_ONLY=kunit builds the one kind without the other.
-ifeq ($(RNBD_ONLY),modules)
-CONFIG_INFINIBAND_RTRS_KUNIT_TEST :=
-CONFIG_BLK_DEV_RNBD_KUNIT_TEST :=
-endif
-ifeq ($(RNBD_ONLY),kunit)
-CONFIG_INFINIBAND_RTRS :=
-CONFIG_INFINIBAND_RTRS_CLIENT :=
-CONFIG_INFINIBAND_RTRS_SERVER :=
-CONFIG_BLK_DEV_RNBD_CLIENT :=
-CONFIG_BLK_DEV_RNBD_SERVER :=
-endif
+CONFIG_BLK_DEV_RNBD_KUNIT_TEST := $(if $(CONFIG_KUNIT),$(rnbd-modules))
 
 # Once per make run: a -DHAVE_... for everything of 6.12 that the target has.
 ifndef RNBD_COMPAT_FLAGS

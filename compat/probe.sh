@@ -26,6 +26,7 @@ have BLK_STS_INVAL		linux/blk_types.h 'define BLK_STS_INVAL'
 have BLK_STS_RESV_CONFLICT	linux/blk_types.h 'define BLK_STS_RESV_CONFLICT'
 have CLASS_CREATE_NAME		linux/device/class.h 'class_create\(const char \*'
 have QUIESCE_TAGSET		linux/blk-mq.h	'blk_mq_quiesce_tagset'
+have RQ_LIST			linux/blk-mq.h	'rq_list_pop\(struct rq_list'
 have STRSCPY_ARRAY		linux/string.h	'define strscpy\(dst, src, \.\.\.\)'
 
 if [ ! -e "$inc/linux/unaligned.h" ]; then
