@@ -9,6 +9,8 @@
 #define RNBD_COMMON_H
 
 #include <linux/blk_types.h>
+#include <linux/dma-direction.h>
+
 #include "rnbd-proto.h"
 
 const char *rnbd_access_mode_str(enum rnbd_access_mode mode);
@@ -54,7 +56,7 @@ struct rnbd_geometry {
 /**
  * struct rnbd_io - checked IO message, host byte order
  * @device_id: handle
- * @opf: operation and flags for the bio
+ * @opf: operation and flags for the bio; a flush is an empty write with preflush
  * @sector: start, 512-byte sectors
  * @size: bytes
  * @prio: as sent; 0 where the message has none
@@ -67,12 +69,28 @@ struct rnbd_io {
 	u16		prio;
 };
 
+static inline bool rnbd_io_is_flush(const struct rnbd_io *io)
+{
+	return !!(io->opf & REQ_PREFLUSH);
+}
+
+/* read and write, as opposed to flush, discard, secure erase and write zeroes */
+static inline bool rnbd_io_has_data(const struct rnbd_io *io)
+{
+	blk_opf_t op = io->opf & REQ_OP_MASK;
+
+	return (op == REQ_OP_READ || op == REQ_OP_WRITE) && !rnbd_io_is_flush(io);
+}
+
 void rnbd_put_open_rsp(struct rnbd_msg_open_rsp *msg, const struct rnbd_geometry *geo,
 		       u32 max_hw_sectors, u16 max_segments);
 int rnbd_get_open_rsp(struct rnbd_geometry *geo, const struct rnbd_msg_open_rsp *msg);
 int rnbd_get_open(const struct rnbd_msg_open *msg, size_t len);
 void rnbd_put_io(struct rnbd_msg_io *msg, const struct rnbd_io *io, u32 rw);
 int rnbd_get_io(struct rnbd_io *io, const struct rnbd_msg_io *msg, size_t len);
+int rnbd_check_io_data(const struct rnbd_io *io, enum dma_data_direction dir, u32 data_len,
+		       u32 rsp_len);
 int rnbd_check_range(const struct rnbd_io *io, u64 nsectors, u32 logical_block_size);
+u16 rnbd_clamp_prio(u16 prio);
 
 #endif /* RNBD_COMMON_H */
