@@ -33,10 +33,11 @@ def say(text):
 
 
 def key_of(*inputs):
-    """A short name for a set of inputs: text as it is, paths by their content."""
+    """A short name for a set of inputs: text as it is, files by content, directories by name."""
     digest = hashlib.sha256()
     for item in inputs:
-        data = item.read_bytes() if isinstance(item, pathlib.Path) else str(item).encode()
+        is_file = isinstance(item, pathlib.Path) and item.is_file()
+        data = item.read_bytes() if is_file else str(item).encode()
         digest.update(b"%d:" % len(data) + data)
     return digest.hexdigest()[:12]
 

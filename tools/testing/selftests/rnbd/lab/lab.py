@@ -17,6 +17,8 @@ import signal
 import sys
 import time
 
+sys.dont_write_bytecode = True
+
 import build
 import images
 import scenario

@@ -6,7 +6,9 @@ at least one result was reported and none failed, nothing of ours was left in th
 kernel log holds no complaint. Everything else fails, so a hang or a crash can only fail. Whatever
 happens, no process and no temporary file survives the run.
 """
+import atexit
 import dataclasses
+import os
 import pathlib
 import re
 import selectors
@@ -23,6 +25,22 @@ DUMP_TIME = 3               # seconds for a stuck guest to write its task states
 KTAP_SKIP = 4
 
 PASS, FAIL, SKIP = "pass", "fail", "skip"
+
+_active = set()     # runs that an early end of this program has to clean up after
+
+
+@atexit.register
+def _stop_all():
+    for run in list(_active):
+        run.stop()
+
+
+def _forget_dead():
+    """Remove what a lab left that was killed outright (its guests died with it)."""
+    for path in pathlib.Path(tempfile.gettempdir()).glob("rnbd-lab-*-*"):
+        pid = path.name.split("-")[2]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @dataclasses.dataclass
@@ -53,7 +71,7 @@ class Report:
             self.passed += 1
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Run:
     """Settings of a run; execute() performs it."""
     scenario: object
@@ -71,23 +89,30 @@ class Run:
         self.results.mkdir(parents=True, exist_ok=True)
         self.started = time.monotonic()
         self.reasons = []
-        self.tmp = pathlib.Path(tempfile.mkdtemp(prefix="rnbd-lab-"))
+        _forget_dead()
+        self.tmp = pathlib.Path(tempfile.mkdtemp(prefix=f"rnbd-lab-{os.getpid()}-"))
         self.guests = [Guest(self, n) for n in range(1, self.scenario.guests + 1)]
         self.reports = {g: Report() for g in self.guests}
         self.selector = selectors.DefaultSelector()
+        _active.add(self)
         try:
             for guest in self.guests:
                 self._launch(guest)
             self._listen()
         finally:
-            for guest in self.guests:
-                guest.kill()
-            self.selector.close()
-            for report in self.reports.values():
-                if report.out:
-                    report.out.close()
-            shutil.rmtree(self.tmp, ignore_errors=True)
+            self.stop()
         return self._judge()
+
+    def stop(self):
+        """End the guests and remove every temporary file; harmless when done twice."""
+        _active.discard(self)
+        for guest in self.guests:
+            guest.kill()
+        self.selector.close()
+        for report in self.reports.values():
+            if report.out:
+                report.out.close()
+        shutil.rmtree(self.tmp, ignore_errors=True)
 
     def _launch(self, guest):
         guest.start()
@@ -100,7 +125,7 @@ class Run:
 
     def _listen(self):
         deadline = self.started + self.scenario.timeout
-        dumped = False
+        dumped = hurried = False
         while self._open_outputs():
             now = time.monotonic()
             if now >= deadline:
@@ -111,23 +136,19 @@ class Run:
                 self._give_up(now)
             for key, _ in self.selector.select(min(0.5, max(0.01, deadline - now))):
                 self._read(key)
-            if self._somebody_failed():
+            if not hurried and self._guest_failed():
+                hurried = True
                 deadline = min(deadline, time.monotonic() + GRACE_AFTER_FAILURE)
 
     def _open_outputs(self):
-        return any(key.data[1] == "out" for key in self.selector.get_map().values())
+        """Guests whose output has not ended."""
+        return {key.data[0] for key in self.selector.get_map().values() if key.data[1] == "out"}
 
-    def _somebody_failed(self):
-        """True once some guest has failed and its peers may wait for it in vain."""
-        closed = {g for g in self.guests} - {key.data[0] for key in
-                                             self.selector.get_map().values()}
+    def _guest_failed(self):
+        """True once some guest has gone and failed: its peers may wait for it in vain."""
+        gone = set(self.guests) - self._open_outputs()
         return any(not self.reports[g].ended or self.reports[g].status not in (0, KTAP_SKIP)
-                   for g in closed) and self._failed_once()
-
-    def _failed_once(self):
-        first = not getattr(self, "_failure_seen", False)
-        self._failure_seen = True
-        return first
+                   for g in gone)
 
     def _give_up(self, now):
         stuck = [g for g in self.guests if not self.reports[g].ended]

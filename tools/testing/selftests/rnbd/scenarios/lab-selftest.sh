@@ -9,7 +9,7 @@
 test_start "Soft-RoCE on two links"
 rxe_up 2
 check "two RDMA devices" test -e /sys/class/infiniband/rxe_rnl0 -a -e /sys/class/infiniband/rxe_rnl1
-rping -s -a "$(addr_of 1)" -C 5 &
+rping -s -a "$(addr_of 1)" -C 5 >/dev/null 2>&1 &
 server=$!
 check "rping over link 0" wait_for 20 rping -c -a "$(addr_of 1)" -C 5
 wait "$server"

@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run the checks and count them.
+
+    check.py                              everything of the quick tier
+    TESTS="map io@6.1" check.py           these only; * and ? are patterns
+    TESTS="*@uml" check.py                all scenarios, in User Mode Linux alone
+    KERNELS=6.12 check.py                 on fewer kernels (default "6.12 6.1 uml")
+    TIER=full check.py                    the long ones too
+    check.py --list                       names only
+
+Checks are: "build" (the modules, per kernel), every executable of static.d/, the scenarios on
+each kernel they are made for, and "lab-negative", which proves that the lab can fail. Names are
+NAME or NAME@KERNEL. RNBD_CHECK_SECONDS bounds the whole: what has not started by then is skipped.
+
+Prints a line as each ends, the reasons of failures, and at the very end "N passed, N failed,
+N skipped". Exit status 0 only if something passed and nothing failed. Logs stay in the cache.
+"""
+import argparse
+import dataclasses
+import fnmatch
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "lab"))
+
+import build
+import images
+import scenario
+import session
+from config import CACHE, LAB, LabError, die_with_parent
+
+# Two busy vCPUs at a time, whatever the machine: more, and waits inside guests stretch.
+CPUS = 2
+STATIC_TIMEOUT = 900
+HEAVY_STATIC = ("build-gcc", "build-clang", "sparse", "intree")     # they run make -j
+SKIP_STATUS = 4
+
+PASS, FAIL, SKIP = session.PASS, session.FAIL, session.SKIP
+
+
+@dataclasses.dataclass
+class Check:
+    """One line of the report. run() returns (PASS, FAIL or SKIP, lines that say why)."""
+    name: str
+    cpus: int
+    run: object
+    tier: str = "quick"
+
+
+# --- what there is to check -----------------------------------------------------------------------
+
+class Kernels:
+    """The kernels asked for, looked up (or built) once each when first needed."""
+
+    def __init__(self, names):
+        self.names = names
+        self.found = {}
+        self.locks = {name: threading.Lock() for name in names}
+
+    def get(self, name):
+        with self.locks[name]:
+            if name not in self.found:
+                self.found[name] = images.kernel(name)
+            return self.found[name]
+
+    def modules(self, name):
+        kernel = self.get(name)
+        with self.locks[name]:
+            return build.modules(kernel)
+
+
+def run_command(cmd, results, timeout):
+    """A host-side check: an executable with exit status 0, 4 (skipped) or anything else."""
+    results.mkdir(parents=True, exist_ok=True)
+    log = results / "log"
+    with open(log, "wb") as out:
+        process = subprocess.Popen([str(c) for c in cmd], stdin=subprocess.DEVNULL, stdout=out,
+                                   stderr=subprocess.STDOUT, start_new_session=True,
+                                   preexec_fn=die_with_parent)
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            status = None
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    lines = log.read_text(errors="replace").splitlines()
+    if status is None:
+        return FAIL, lines[-20:] + [f"not finished after {timeout} s"]
+    if status == SKIP_STATUS:
+        return SKIP, lines[-1:] or ["no reason given"]
+    return (PASS, []) if status == 0 else (FAIL, lines[-60:] + [f"exit status {status}"])
+
+
+def check_build(kernels, name):
+    built = kernels.modules(name)
+    warnings = (built / "warnings").read_text().splitlines()
+    return (FAIL, warnings) if warnings else (PASS, [])
+
+
+def check_scenario(kernels, name, scen, results):
+    built = kernels.modules(name) if scen.modules else None
+    run = session.Run(scen, kernels.get(name), results, built=built)
+    status, reasons = run.execute()
+    if status == FAIL:
+        reasons = run.tail() + reasons
+    return status, reasons
+
+
+def all_checks(kernels, results):
+    """Every check there is for these kernels, in the order in which they start."""
+    static = [p for p in sorted((HERE / "static.d").glob("*"))
+              if p.is_file() and os.access(p, os.X_OK)]
+    for path in static:
+        yield Check(path.name, CPUS if path.name in HEAVY_STATIC else 1,
+                    lambda p=path: run_command([p], results / p.name, STATIC_TIMEOUT))
+    for name in kernels.names:
+        yield Check(f"build@{name}", CPUS, lambda n=name: check_build(kernels, n))
+    negative = next((n for n in kernels.names if scenario.STOCK.match(n)), None)
+    if negative:
+        yield Check(f"lab-negative@{negative}", CPUS, lambda: run_command(
+            [LAB / "negative.py", "--kernel", negative,
+             "--results", results / "lab-negative"], results / "lab-negative", 400))
+    # native speed first: what fails there fails within seconds
+    for name in sorted(kernels.names, key=lambda n: bool(scenario.STOCK.match(n))):
+        for scen in scenario.every():
+            if scen.runs_on(name):
+                where = results / f"{scen.name}@{name}"
+                yield Check(f"{scen.name}@{name}", min(CPUS, scen.cpus * scen.guests)
+                            if scenario.STOCK.match(name) else 1,
+                            lambda n=name, s=scen, w=where: check_scenario(kernels, n, s, w),
+                            scen.tier)
+
+
+def selected(checks, tests, tier):
+    """Those that TESTS names; without TESTS, those of the tier."""
+    patterns = tests.split()
+    if not patterns:
+        return [c for c in checks if tier == "full" or c.tier != "full"]
+    unused = set(patterns)
+    found = []
+    for check in checks:
+        hits = [p for p in patterns if fnmatch.fnmatch(check.name, p) or
+                fnmatch.fnmatch(check.name.partition("@")[0], p)]
+        unused -= set(hits)
+        if hits:
+            found.append(check)
+    if unused:
+        raise LabError(f"no check is named {' '.join(sorted(unused))} (see --list)")
+    return found
+
+
+# --- running them ---------------------------------------------------------------------------------
+
+class Runner:
+    """Starts checks as CPUs become free and reports them as they end."""
+
+    def __init__(self, checks, deadline):
+        self.waiting = list(checks)
+        self.deadline = deadline
+        self.started = time.monotonic()
+        self.free = CPUS
+        self.changed = threading.Condition()
+        self.results = {}
+
+    def elapsed(self):
+        return time.monotonic() - self.started
+
+    def run(self):
+        running = []
+        with self.changed:
+            while self.waiting or self.free < CPUS:
+                self._start(running)
+                self.changed.wait(1)
+        for thread in running:
+            thread.join()
+        return self.results
+
+    def _start(self, running):
+        """Start the first waiting check that fits, again and again."""
+        if self.deadline and self.elapsed() > self.deadline:
+            for check in self.waiting:
+                self._report(check, SKIP, ["no time left"], 0)
+            self.waiting = []
+        for check in list(self.waiting):
+            if check.cpus > self.free:
+                continue
+            self.waiting.remove(check)
+            self.free -= check.cpus
+            thread = threading.Thread(target=self._work, args=[check], daemon=True)
+            running.append(thread)
+            thread.start()
+
+    def _work(self, check):
+        started = time.monotonic()
+        try:
+            status, lines = check.run()
+        except LabError as error:
+            status, lines = FAIL, str(error).splitlines()
+        except Exception as error:      # a defect of the lab must count as a failure
+            status, lines = FAIL, [f"{type(error).__name__}: {error}"]
+        with self.changed:
+            self._report(check, status, lines, time.monotonic() - started)
+            self.free += check.cpus
+            self.changed.notify()
+
+    def _report(self, check, status, lines, seconds):
+        self.results[check.name] = status
+        left = f", {len(self.waiting)} waiting" if self.waiting else ""
+        print(f"[{self.elapsed():6.0f} s] {status.upper()} {check.name} ({seconds:.1f} s{left})")
+        if status != PASS:
+            for line in lines:
+                print(f"    {line}")
+        sys.stdout.flush()
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--list", action="store_true", help="print the names of the checks")
+    return parser.parse_args()
+
+
+def main():
+    args = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    kernels = Kernels((os.environ.get("KERNELS") or "6.12 6.1 uml").split())
+    tests, tier = os.environ.get("TESTS", ""), os.environ.get("TIER") or "quick"
+    results = CACHE / "results" / (time.strftime("check-%Y%m%d-%H%M%S-") + str(os.getpid()))
+    checks = selected(list(all_checks(kernels, results)), tests, tier)
+    if args.list:
+        print("\n".join(check.name for check in checks))
+        return 0
+    results.mkdir(parents=True)
+    print(f"{len(checks)} checks on {' '.join(kernels.names)}, tier {tier}, logs in {results}",
+          flush=True)
+    done = Runner(checks, float(os.environ.get("RNBD_CHECK_SECONDS") or 0)).run()
+    forget_old_results()
+    count = {status: list(done.values()).count(status) for status in (PASS, FAIL, SKIP)}
+    for status in (SKIP, FAIL):
+        for name in (n for n, s in done.items() if s == status):
+            print(f"{status}: {name}")
+    print(f"{count[PASS]} passed, {count[FAIL]} failed, {count[SKIP]} skipped", flush=True)
+    return 0 if count[PASS] and not count[FAIL] else 1
+
+
+def forget_old_results(keep=10):
+    """The logs of the last runs stay, older ones go."""
+    runs = sorted((CACHE / "results").glob("check-*"), key=lambda p: p.stat().st_mtime)
+    for path in runs[:-keep]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LabError as error:
+        print(f"check: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# "make check": prepare the machine (nothing to do if it is), then run check.py, which explains
+# TESTS, KERNELS and TIER.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+"$here/lab/setup.sh"
+exec python3 "$here/check.py" "$@"

@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# run-one.sh SCENARIO.sh: run a scenario for one machine on this machine, without the lab, as a
+# kselftest. Needs root, the modules installed (make modules_install), rdma from iproute2, fio,
+# and gcc with a static libc for errno-op. Exit status: 0 passed, 1 failed, 4 skipped. Besides
+# the scenario's own results it looks for leftovers and for complaints in the kernel log.
+set -u
+
+here=$(cd "${0%/*}" && pwd)
+scenario=${1:-}
+
+skip() {
+	echo "1..0 # SKIP $*"
+	exit 4
+}
+
+[ -f "$scenario" ] || { echo "usage: run-one.sh SCENARIO.sh" >&2; exit 2; }
+[ "$(id -u)" = 0 ] || skip "needs root"
+grep -q '^# lab:.*guests=[2-9]' "$scenario" && skip "needs several machines"
+for program in fio rdma gcc; do
+	command -v "$program" >/dev/null || skip "$program is not installed"
+done
+grep -q '^# lab:.*modules=no' "$scenario" || modinfo rnbd_client >/dev/null 2>&1 ||
+	skip "the modules are not installed for $(uname -r)"
+# the scenario unloads the modules and unmaps everything: never under somebody's work
+for disk in /sys/block/rnbd*; do
+	[ ! -e "$disk" ] || skip "${disk##*/} is in use on this machine"
+done
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+gcc -O2 -static -o "$work/errno-op" "$here/errno-op.c" || skip "errno-op does not build"
+export PATH=$work:$PATH
+
+mark="rnbd selftest $$ ${scenario##*/}"
+echo "$mark" >/dev/kmsg
+seconds=$(sed -n 's/^# lab:.*timeout=\([0-9]*\).*/\1/p' "$scenario")
+timeout -k 10 "$((${seconds:-60} * 2))" bash "$scenario"
+status=$?
+
+left=$("$here/leftovers.sh") || status=1
+[ -z "$left" ] || echo "not ok - left in the kernel: $left"
+log=$(dmesg | sed "1,/$mark/d" |
+	grep -E -f <(grep -v '^#' "$here/lab/kernel-log.bad") |
+	grep -v -E -f <(grep -v '^#' "$here/lab/kernel-log.ok"))
+if [ -n "$log" ]; then
+	echo "not ok - kernel log: $log"
+	status=1
+fi
+exit "$status"
