@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A session's link, and what it does to the devices.
+ *
+ * Purpose: the only place where a device becomes OPEN or CLOSED: at the first mapping,
+ * when the link goes, when it comes back, and on request of the administrator.
+ *
+ * Operation: every loss of the link starts a new link generation.  A device id belongs
+ * to the generation in which the server gave it out.  rnbd_clt_link_ev() closes all
+ * devices and waits for the senders that still saw them open; the work then tells
+ * users, and when the link is up again sends SESS_INFO and opens the devices anew.
+ *
+ * Failure: an answer that belongs to a generation that is over is worth nothing and
+ * counts as -ECONNABORTED.  A device that the server does not open again, or that came
+ * back as something else, stays closed until remap_device or the next link up.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/blkdev.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+
+#include "rnbd-clt.h"
+
+static void send_uevent(struct rnbd_clt_dev *dev, enum kobject_action action)
+{
+	kobject_uevent(&disk_to_dev(dev->gd)->kobj, action);
+}
+
+static void close_all(struct rnbd_clt_session *sess)
+{
+	struct rnbd_clt_dev *dev;
+
+	lockdep_assert_held(&sess->lock);
+	list_for_each_entry(dev, &sess->devs, entry) {
+		if (dev->state != RNBD_CLT_DEV_OPEN)
+			continue;
+		WRITE_ONCE(dev->state, RNBD_CLT_DEV_CLOSED);
+		dev->offline = dev->mapped;
+	}
+}
+
+/**
+ * rnbd_clt_link_ev() - the session lost its last path, or has one again
+ * @priv: session
+ * @ev: which of the two
+ *
+ * Context: process context, never concurrently for one session.  Waits for an RCU
+ * grace period, but not for requests: those of the lost link may still be outstanding.
+ */
+void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev)
+{
+	struct rnbd_clt_session *sess = priv;
+
+	spin_lock(&sess->lock);
+	sess->link_up = ev == RTRS_CLT_LINK_UP;
+	if (!sess->link_up) {
+		WRITE_ONCE(sess->link_gen, sess->link_gen + 1);
+		close_all(sess);
+	}
+	spin_unlock(&sess->lock);
+
+	/* No sender holds an id or a message of the old generation behind this point. */
+	if (ev == RTRS_CLT_LINK_DOWN)
+		synchronize_rcu();
+
+	spin_lock(&sess->lock);
+	if (sess->running)
+		queue_work(rnbd_clt_wq, &sess->link_work);
+	spin_unlock(&sess->lock);
+}
+
+/* A device whose users have not heard of its closing, with a reference on its disk. */
+static struct rnbd_clt_dev *pick_offline(struct rnbd_clt_session *sess)
+{
+	struct rnbd_clt_dev *dev, *found = NULL;
+
+	spin_lock(&sess->lock);
+	list_for_each_entry(dev, &sess->devs, entry) {
+		if (!dev->offline)
+			continue;
+		dev->offline = false;
+		get_device(disk_to_dev(dev->gd));
+		found = dev;
+		break;
+	}
+	spin_unlock(&sess->lock);
+	return found;
+}
+
+/* A closed device not yet tried over the present link, with a reference on its disk. */
+static struct rnbd_clt_dev *pick_closed(struct rnbd_clt_session *sess, u32 link_gen)
+{
+	struct rnbd_clt_dev *dev, *found = NULL;
+
+	spin_lock(&sess->lock);
+	list_for_each_entry(dev, &sess->devs, entry) {
+		if (!dev->mapped || dev->state != RNBD_CLT_DEV_CLOSED ||
+		    dev->tried_gen == link_gen)
+			continue;
+		dev->tried_gen = link_gen;
+		get_device(disk_to_dev(dev->gd));
+		found = dev;
+		break;
+	}
+	spin_unlock(&sess->lock);
+	return found;
+}
+
+static void tell_offline(struct rnbd_clt_session *sess)
+{
+	struct rnbd_clt_dev *dev;
+
+	while ((dev = pick_offline(sess))) {
+		rnbd_clt_log(pr_err, dev, "disconnected\n");
+		send_uevent(dev, KOBJ_OFFLINE);
+		put_disk(dev->gd);
+	}
+}
+
+static void reopen_all(struct rnbd_clt_session *sess)
+{
+	u32 link_gen = READ_ONCE(sess->link_gen);
+	struct rnbd_clt_dev *dev;
+	int err;
+
+	if (sess->info_gen != link_gen) {
+		pr_info("%s: session is connected again, opening its devices\n", sess->name);
+		err = rnbd_clt_msg_sess_info(sess, link_gen);
+		if (err) {
+			pr_err("%s: session information refused: %d\n", sess->name, err);
+			return;
+		}
+		sess->info_gen = link_gen;
+	}
+	while ((dev = pick_closed(sess, link_gen))) {
+		mutex_lock(&dev->ctl_lock);
+		err = rnbd_clt_dev_reopen(dev);
+		mutex_unlock(&dev->ctl_lock);
+		if (err)
+			rnbd_clt_log(pr_err, dev, "not opened again: %d\n", err);
+		put_disk(dev->gd);
+	}
+}
+
+/**
+ * rnbd_clt_link_work() - follow up a link event
+ * @work: &rnbd_clt_session.link_work
+ *
+ * Memory reclaim may be waiting for the devices, hence no allocation in here may wait
+ * for I/O.
+ */
+void rnbd_clt_link_work(struct work_struct *work)
+{
+	struct rnbd_clt_session *sess = container_of(work, struct rnbd_clt_session, link_work);
+	unsigned int noio = memalloc_noio_save();
+
+	tell_offline(sess);
+	if (READ_ONCE(sess->link_up))
+		reopen_all(sess);
+	memalloc_noio_restore(noio);
+}
+
+/* From here on I/O is accepted. */
+static int publish(struct rnbd_clt_dev *dev, u32 device_id, u32 link_gen)
+{
+	struct rnbd_clt_session *sess = dev->sess;
+	int err = 0;
+
+	spin_lock(&sess->lock);
+	if (link_gen != sess->link_gen) {
+		err = -ECONNABORTED;
+	} else if (dev->state == RNBD_CLT_DEV_UNMAPPED) {
+		err = -ENODEV;
+	} else {
+		WRITE_ONCE(dev->device_id, device_id);
+		dev->open_gen = link_gen;
+		/* Pairs with the acquire in prepare_io(). */
+		smp_store_release(&dev->state, RNBD_CLT_DEV_OPEN);
+	}
+	spin_unlock(&sess->lock);
+	return err;
+}
+
+/*
+ * What the block layer was told at the first mapping has to stay true: users have laid
+ * out their data by it (13, item 20).
+ */
+static bool same_geometry(struct rnbd_clt_dev *dev, const struct rnbd_geometry *geo)
+{
+	const struct rnbd_geometry *old = &dev->geo;
+
+	if (!old->logical_block_size)
+		return true;
+	return geo->logical_block_size == old->logical_block_size &&
+	       geo->physical_block_size == old->physical_block_size &&
+	       geo->writeback == old->writeback && geo->fua == old->fua;
+}
+
+/**
+ * rnbd_clt_dev_open() - open a device on the server and let I/O in
+ * @dev: device, INIT or CLOSED
+ * @geo: geometry, set on success
+ *
+ * Context: may sleep; bounded.  One caller at a time: first mapping or ctl_lock.
+ * Return: 0; -EINVAL if block sizes or features are not those of the first mapping (the
+ * server is told to close); -ECONNABORTED if the link is or went down; -ENODEV if the
+ * device is being unmapped; or the errno of the server.
+ */
+int rnbd_clt_dev_open(struct rnbd_clt_dev *dev, struct rnbd_geometry *geo)
+{
+	u32 link_gen = READ_ONCE(dev->sess->link_gen);
+	int err;
+
+	err = rnbd_clt_msg_open(dev, link_gen, geo);
+	if (err)
+		return err;
+	if (!same_geometry(dev, geo)) {
+		rnbd_clt_log(pr_err, dev,
+			     "block sizes %u/%u or cache %d/%d differ from %u/%u, %d/%d as mapped; stays closed\n",
+			     geo->logical_block_size, geo->physical_block_size,
+			     geo->writeback, geo->fua, dev->geo.logical_block_size,
+			     dev->geo.physical_block_size, dev->geo.writeback, dev->geo.fua);
+		err = -EINVAL;
+	} else {
+		err = publish(dev, geo->device_id, link_gen);
+	}
+	if (err)
+		rnbd_clt_msg_close(dev->sess, link_gen, geo->device_id);
+	return err;
+}
+
+/**
+ * rnbd_clt_dev_reopen() - open a closed device again
+ * @dev: device; does nothing unless CLOSED
+ *
+ * Context: may sleep; bounded.  The caller holds ctl_lock.
+ * Return: 0, or as rnbd_clt_dev_open().
+ */
+int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
+{
+	struct rnbd_geometry geo;
+	sector_t old;
+	int err;
+
+	lockdep_assert_held(&dev->ctl_lock);
+	if (READ_ONCE(dev->state) != RNBD_CLT_DEV_CLOSED)
+		return 0;
+	err = rnbd_clt_dev_open(dev, &geo);
+	if (err)
+		return err;
+
+	old = get_capacity(dev->gd);
+	if (geo.nsectors < old)
+		rnbd_clt_log(pr_err, dev,
+			     "shrunk on the server from %llu to %llu sectors; data may be out of reach\n",
+			     (u64)old, geo.nsectors);
+	else if (geo.nsectors > old)
+		rnbd_clt_log(pr_info, dev, "grown on the server from %llu to %llu sectors\n",
+			     (u64)old, geo.nsectors);
+	set_capacity_and_notify(dev->gd, geo.nsectors);
+	rnbd_clt_log(pr_info, dev, "open again\n");
+	send_uevent(dev, KOBJ_ONLINE);
+	return 0;
+}
+
+/**
+ * rnbd_clt_dev_close() - tell the server that an unmapped device is no longer used
+ * @dev: device, UNMAPPED, its disk is gone or never was there
+ *
+ * Nothing is sent if the device was not open when it was unmapped: the server closed
+ * it when it lost the link.
+ *
+ * Context: may sleep; bounded.
+ */
+void rnbd_clt_dev_close(struct rnbd_clt_dev *dev)
+{
+	struct rnbd_clt_session *sess = dev->sess;
+	u32 open_gen;
+	bool open;
+
+	mutex_lock(&dev->ctl_lock);
+	spin_lock(&sess->lock);
+	open_gen = dev->open_gen;
+	open = open_gen == sess->link_gen;
+	spin_unlock(&sess->lock);
+	if (open)
+		rnbd_clt_msg_close(sess, open_gen, dev->device_id);
+	mutex_unlock(&dev->ctl_lock);
+}
