@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Connection management on the server.
+ *
+ * Normal operation: a connect request is checked in the order of the wire specification
+ * (2.5), finds or creates session and path, and is accepted, all inside the event handler
+ * of the CM, which is where the CM wants it.
+ *
+ * Failure: a request that fails a check is rejected with a negative errno and leaves
+ * everything else alone; once its path is known to be the right one a failure closes the
+ * path.  Any event that ends a connection closes the path too.  Nothing here waits for
+ * the end of anything: closing is the work of the path.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <rdma/ib_cm.h>
+
+#include "rtrs-srv.h"
+
+static void reject(struct rdma_cm_id *id, int err)
+{
+	struct rtrs_msg_conn_rsp msg;
+	char addr[RTRS_ADDR_STRLEN];
+
+	rtrs_addr_format(&id->route.addr.dst_addr, addr, sizeof(addr));
+	pr_err_ratelimited("connect request of %s rejected: %d\n", addr, err);
+
+	rtrs_wire_put_reject(&msg, err);
+	rdma_reject(id, &msg, sizeof(msg), IB_CM_REJ_CONSUMER_DEFINED);
+}
+
+static int accept(struct rdma_cm_id *id)
+{
+	struct rtrs_conn_rsp rsp = {
+		.queue_depth	= rtrs_srv_conf.queue_depth,
+		.max_io_size	= rtrs_srv_conf.chunk_size - rtrs_srv_conf.max_hdr_size,
+		.max_hdr_size	= rtrs_srv_conf.max_hdr_size,
+		.new_rkey	= rtrs_srv_conf.new_rkey,
+	};
+	struct rtrs_msg_conn_rsp msg;
+	struct rdma_conn_param param = {
+		.rnr_retry_count	= RTRS_CM_RNR_RETRY,
+		.private_data		= &msg,
+		.private_data_len	= sizeof(msg),
+	};
+
+	rtrs_wire_put_accept(&msg, &rsp);
+	return rdma_accept(id, &param);
+}
+
+/*
+ * An event on an established connection, or on one that is becoming it.  The path exists:
+ * it destroys the CM id, which waits for this handler.
+ */
+static int con_handler(struct rdma_cm_id *id, struct rdma_cm_event *event)
+{
+	struct rtrs_srv_con *con = id->context;
+
+	switch (event->event) {
+	case RDMA_CM_EVENT_ESTABLISHED:
+		break;
+	case RDMA_CM_EVENT_DISCONNECTED:
+	case RDMA_CM_EVENT_TIMEWAIT_EXIT:
+		if (rtrs_srv_path_close(con->path))
+			rtrs_srv_path_info(con->path, "client has disconnected\n");
+		break;
+	default:
+		rtrs_srv_path_fail(con->path, rdma_event_msg(event->event),
+				   event->status < 0 ? event->status : -ECONNRESET);
+	}
+	return 0;
+}
+
+/* Checks 9 and 10: from here on a failure closes the path. */
+static int accept_con(struct rtrs_srv_con *con, struct rdma_cm_id *id)
+{
+	struct rtrs_srv_path *path = con->path;
+	int err;
+
+	lockdep_assert_held(&path->con_lock);
+
+	err = rtrs_srv_con_create(con, id);
+	if (err)
+		goto fail;
+
+	id->context = con;
+	id->event_handler = con_handler;
+	err = accept(id);
+	if (err) {
+		rtrs_srv_con_cancel(con);
+		goto fail;
+	}
+
+	mod_delayed_work(system_wq, &path->half_open, msecs_to_jiffies(RTRS_SRV_HALF_OPEN_MS));
+	return 0;
+
+fail:
+	rtrs_srv_path_fail(path, "connection could not be accepted", err);
+	return err;
+}
+
+/* Check 7c, and the state once more, now safe against the disconnect of all. */
+static int add_con(struct rtrs_srv_path *path, struct rdma_cm_id *id,
+		   const struct rtrs_conn_req *req)
+{
+	int err = -ECONNRESET;
+
+	mutex_lock(&path->con_lock);
+	if (rtrs_srv_path_state(path) == RTRS_SRV_CONNECTING && !path->cons[req->cid].base.cm_id)
+		err = accept_con(&path->cons[req->cid], id);
+	mutex_unlock(&path->con_lock);
+	return err;
+}
+
+/* Checks 7 and 7b */
+static int check_known(const struct rtrs_srv_path *path, const struct rtrs_conn_req *req)
+{
+	if (rtrs_srv_path_state(path) != RTRS_SRV_CONNECTING || req->cid_num != path->nr_cons)
+		return -ECONNRESET;
+
+	return 0;
+}
+
+/*
+ * Checks 8 and 8b, our limit of half-open paths, and that connection 0 comes first (17.17).
+ * Addresses are compared as text, without ports: that is the name of the directory.
+ */
+static int check_new(struct rtrs_srv_sess *sess, struct rdma_cm_id *id,
+		     const struct rtrs_conn_req *req)
+{
+	struct rdma_addr *addr = &id->route.addr;
+	struct rtrs_srv_path *path;
+	char name[RTRS_PATH_STRLEN];
+
+	lockdep_assert_held(&sess->srv->lock);
+
+	if (req->cid || sess->nr_paths >= RTRS_MAX_PATHS_NUM)
+		return -ECONNRESET;
+
+	rtrs_addr_format_path(&addr->dst_addr, &addr->src_addr, name, sizeof(name));
+	list_for_each_entry(path, &sess->paths, entry) {
+		if (!strcmp(path->name, name))
+			return -EEXIST;
+	}
+	if (atomic_read(&sess->srv->half_open) >= rtrs_srv_conf.max_half_open)
+		return -EBUSY;
+
+	return 0;
+}
+
+static struct rtrs_srv_path *find_or_create_path(struct rtrs_srv_sess *sess,
+						 struct rdma_cm_id *id,
+						 const struct rtrs_conn_req *req)
+{
+	struct rtrs_srv_path *path = rtrs_srv_path_find(sess, &req->sess_uuid);
+	int err;
+
+	err = path ? check_known(path, req) : check_new(sess, id, req);
+	if (err)
+		return ERR_PTR(err);
+
+	return path ?: rtrs_srv_path_create(sess, id, req);
+}
+
+/* Check 6; the limit stands in for the lack of memory that it prevents (17.1). */
+static struct rtrs_srv_sess *find_or_create_sess(struct rtrs_srv *srv,
+						 const struct rtrs_conn_req *req)
+{
+	struct rtrs_srv_sess *sess = rtrs_srv_sess_find(srv, &req->paths_uuid);
+
+	if (sess)
+		return sess;
+	if (!req->first_conn)
+		return ERR_PTR(-ENXIO);
+	if (srv->nr_sessions >= rtrs_srv_conf.max_sessions)
+		return ERR_PTR(-ENOMEM);
+
+	return rtrs_srv_sess_create(srv, &req->paths_uuid);
+}
+
+/*
+ * Session and path of a request, both new if need be, in one step under the lock.
+ * Returns the path with a reference.
+ */
+static struct rtrs_srv_path *get_path(struct rtrs_srv *srv, struct rdma_cm_id *id,
+				      const struct rtrs_conn_req *req)
+{
+	struct rtrs_srv_sess *sess;
+	struct rtrs_srv_path *path;
+
+	lockdep_assert_held(&srv->lock);
+
+	sess = find_or_create_sess(srv, req);
+	if (IS_ERR(sess))
+		return ERR_CAST(sess);
+
+	path = find_or_create_path(sess, id, req);
+	if (!IS_ERR(path))
+		rtrs_srv_path_get(path);
+	else if (!sess->nr_paths)
+		rtrs_srv_sess_remove(sess);
+	return path;
+}
+
+static int admit(struct rtrs_srv *srv, struct rdma_cm_id *id, const struct rtrs_conn_req *req)
+{
+	struct rtrs_srv_path *path;
+	int err;
+
+	mutex_lock(&srv->lock);
+	path = get_path(srv, id, req);
+	mutex_unlock(&srv->lock);
+	if (IS_ERR(path))
+		return PTR_ERR(path);
+
+	err = add_con(path, id, req);
+	rtrs_srv_path_put(path);
+	return err;
+}
+
+static int connect_request(struct rtrs_srv *srv, struct rdma_cm_id *id,
+			   const struct rdma_conn_param *param)
+{
+	struct rtrs_conn_req req;
+	int err;
+
+	/* Checks 1 to 5 */
+	err = rtrs_wire_get_conn_req(&req, param->private_data, param->private_data_len);
+	if (!err && req.cid_num > rtrs_srv_conf.max_connections)
+		err = -ECONNRESET;
+	if (!err)
+		err = admit(srv, id, &req);
+	if (err)
+		reject(id, err);
+	return err;
+}
+
+/**
+ * rtrs_srv_cm_handler - event handler of the listeners
+ * @id: CM id of a new connection
+ * @event: event
+ *
+ * Context: process, may sleep.
+ *
+ * Return: 0; a negative errno lets the CM destroy @id.
+ */
+int rtrs_srv_cm_handler(struct rdma_cm_id *id, struct rdma_cm_event *event)
+{
+	if (event->event == RDMA_CM_EVENT_CONNECT_REQUEST)
+		return connect_request(id->context, id, &event->param.conn);
+
+	pr_info_ratelimited("listener: %s (%d)\n", rdma_event_msg(event->event), event->status);
+	return 0;
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A connection on the server: sizes, receives, and the credits of its send queue.
+ *
+ * Normal operation: receives are empty; the client says everything with an immediate.
+ * Every send takes a credit for each work request.  All sends share one completion
+ * callback and only every n-th work request asks for a completion, which therefore
+ * always returns n credits.  What finds no credit waits on a list of the connection.
+ *
+ * Failure: a post that fails or a bad completion closes the path; credits do not
+ * matter from then on.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include "rtrs-srv.h"
+
+/*
+ * Send queue of connection 0: administrative requests only, and these may wait for
+ * credits; but all registrations and INFO_RSP go out in one chain.
+ */
+#define SERVICE_SEND_WRS	512
+
+/*
+ * Work requests that one slot has in the send queue at most, in the usual cases: data,
+ * SEND WITH INVALIDATE, answer; with revocation also that and the new registration.
+ * Slots for which this does not suffice wait for credits.
+ */
+static u32 send_wrs_per_slot(void)
+{
+	return rtrs_srv_conf.revoke_always ? 5 : 3;
+}
+
+static u32 wanted_send_wrs(const struct rtrs_srv_con *con)
+{
+	if (!con->base.cid)
+		return max_t(u32, con->path->bufs.nr_mrs + 1, SERVICE_SEND_WRS) +
+		       RTRS_HB_SEND_WRS;
+
+	return rtrs_srv_conf.queue_depth * send_wrs_per_slot() + RTRS_SRV_SIGNAL_INTERVAL;
+}
+
+/*
+ * A client may have all its slots on one connection; what was consumed and is not yet
+ * replaced comes on top.
+ */
+static u32 nr_recvs(const struct rtrs_srv_con *con)
+{
+	u32 nr = con->base.cid ? rtrs_srv_conf.queue_depth : RTRS_SERVICE_QUEUE_DEPTH;
+
+	return nr + RTRS_SRV_RECV_BATCH;
+}
+
+/* One more on connection 0: INFO_REQ. */
+static u32 wanted_recv_wrs(const struct rtrs_srv_con *con)
+{
+	return nr_recvs(con) + (con->base.cid ? 0 : 1);
+}
+
+/**
+ * rtrs_srv_con_init - prepare a connection of a new path
+ * @con: zeroed
+ * @path: path
+ * @cid: number
+ *
+ * The owner sets the completion callbacks.
+ *
+ * Context: any.
+ */
+void rtrs_srv_con_init(struct rtrs_srv_con *con, struct rtrs_srv_path *path, u16 cid)
+{
+	con->path = path;
+	con->base.cid = cid;
+	spin_lock_init(&con->lock);
+	INIT_LIST_HEAD(&con->waiting);
+}
+
+/*
+ * The answer with most links must find room while up to signal_interval - 1 work
+ * requests have no completion coming; and connection 0 sends INFO_RSP in one chain.
+ */
+static int init_credits(struct rtrs_srv_con *con)
+{
+	u32 need = 2 * RTRS_SRV_MAX_ANSWER_WRS;
+
+	if (!con->base.cid)
+		need = max_t(u32, need, con->path->bufs.nr_mrs + 1) + RTRS_HB_SEND_WRS;
+	if (con->base.send_wr_max < need || con->base.recv_wr_max < 2 * RTRS_SRV_RECV_BATCH) {
+		rtrs_srv_path_err(con->path, "queues of the device are too small: %u, %u\n",
+				  con->base.send_wr_max, con->base.recv_wr_max);
+		return -ENOMEM;
+	}
+
+	con->credits = con->base.send_wr_max - (con->base.cid ? 0 : RTRS_HB_SEND_WRS);
+	con->signal_interval = min_t(u32, con->credits / 2, RTRS_SRV_SIGNAL_INTERVAL);
+	return 0;
+}
+
+/**
+ * rtrs_srv_con_create - give a connection its queue pair
+ * @con: connection without one
+ * @id: CM id of a connect request; the connection's from success on
+ *
+ * On connection 0 the receive for INFO_REQ is posted (4.4).
+ *
+ * Context: process, may sleep; &rtrs_srv_path.con_lock is held.
+ *
+ * Return: 0; -EINVAL if @id is on another device than the path; another negative
+ * errno.  On failure the connection is as before.
+ */
+int rtrs_srv_con_create(struct rtrs_srv_con *con, struct rdma_cm_id *id)
+{
+	struct rtrs_srv_path *path = con->path;
+	struct rtrs_con_attr attr = {
+		.max_send_wr	= wanted_send_wrs(con),
+		.max_recv_wr	= wanted_recv_wrs(con),
+		.max_send_sge	= 1,
+		.comp_vector	= con->base.cid,
+		.poll_ctx	= IB_POLL_WORKQUEUE,
+		.cq_priv	= con,
+	};
+	int err;
+
+	lockdep_assert_held(&path->con_lock);
+
+	if (id->device != path->dev->ib_dev)
+		return -EINVAL;
+
+	con->base.cm_id = id;
+	err = rtrs_con_create(&con->base, path->dev, &attr);
+	if (err)
+		goto clear;
+
+	err = init_credits(con);
+	if (!err && !con->base.cid)
+		err = rtrs_iu_post_recv(&con->base, path->info_req);
+	if (err)
+		goto destroy;
+	return 0;
+
+destroy:
+	rtrs_con_destroy(&con->base);
+clear:
+	con->base.cm_id = NULL;
+	return err;
+}
+
+/**
+ * rtrs_srv_con_cancel - take back what rtrs_srv_con_create() did
+ * @con: connection that could not be accepted
+ *
+ * The CM id is the caller's again.
+ *
+ * Context: process, may sleep; &rtrs_srv_path.con_lock is held.
+ */
+void rtrs_srv_con_cancel(struct rtrs_srv_con *con)
+{
+	lockdep_assert_held(&con->path->con_lock);
+
+	rtrs_con_drain(&con->base);
+	rtrs_con_destroy(&con->base);
+	con->base.cm_id = NULL;
+}
+
+/**
+ * rtrs_srv_con_post_recvs - post the receives for requests
+ * @con: connection whose client has sent INFO_REQ
+ *
+ * Context: process.
+ *
+ * Return: 0 or a negative errno; then the path must be closed.
+ */
+int rtrs_srv_con_post_recvs(struct rtrs_srv_con *con)
+{
+	return rtrs_con_post_recv_empty(&con->base, &con->recv_cqe,
+					min(nr_recvs(con), con->base.recv_wr_max));
+}
+
+/**
+ * rtrs_srv_con_replace_recv - a receive was consumed
+ * @con: connection
+ *
+ * Receives are replaced several at a time; so many more than needed were posted.
+ *
+ * Context: completion of @con.
+ *
+ * Return: 0 or a negative errno; then the path must be closed.
+ */
+int rtrs_srv_con_replace_recv(struct rtrs_srv_con *con)
+{
+	if (++con->recv_spent < RTRS_SRV_RECV_BATCH)
+		return 0;
+
+	con->recv_spent = 0;
+	return rtrs_con_post_recv_empty(&con->base, &con->recv_cqe, RTRS_SRV_RECV_BATCH);
+}
+
+/**
+ * rtrs_srv_con_post - post a chain of sends against credits
+ * @con: connection, not stopped, with a credit for each work request
+ * @first: chain; completion and signalling of its work requests are set here
+ *
+ * The lock is held over the post: the queue must see the work requests in the order
+ * in which they were counted, or a completion would return credits too early.
+ *
+ * Context: any; @con->lock is held.
+ *
+ * Return: 0 or a negative errno; then the path must be closed.
+ */
+int rtrs_srv_con_post(struct rtrs_srv_con *con, struct ib_send_wr *first)
+{
+	struct ib_send_wr *wr;
+
+	lockdep_assert_held(&con->lock);
+
+	for (wr = first; wr; wr = wr->next) {
+		wr->wr_cqe = &con->send_cqe;
+		con->credits--;
+		if (++con->unsignalled < con->signal_interval)
+			continue;
+		wr->send_flags |= IB_SEND_SIGNALED;
+		con->unsignalled = 0;
+	}
+	return rtrs_con_post_send(&con->base, first);
+}
+
+/**
+ * rtrs_srv_con_stop - post nothing more
+ * @con: connection, created or not
+ *
+ * Context: process.
+ */
+void rtrs_srv_con_stop(struct rtrs_srv_con *con)
+{
+	spin_lock_irq(&con->lock);
+	con->stopped = true;
+	spin_unlock_irq(&con->lock);
+}
+
+/**
+ * rtrs_srv_con_destroy - take queue pair and CM id away
+ * @con: connection, drained, or never created
+ *
+ * Context: process, may sleep; no mutex of this module is held, because the handler of
+ * the CM id may be waiting for it.
+ */
+void rtrs_srv_con_destroy(struct rtrs_srv_con *con)
+{
+	if (!con->base.cm_id)
+		return;
+
+	rtrs_con_destroy(&con->base);
+	rdma_destroy_id(con->base.cm_id);
+	con->base.cm_id = NULL;
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * /sys/class/rtrs-server/<session>/paths/<client>@<server>/
+ *
+ * Normal operation: a session's directory appears with its first path that has told
+ * the name, a path's directory with the path.  The directories are the sessions' and the
+ * paths' reference counts; who frees them is decided elsewhere.
+ *
+ * Failure: a directory that cannot be created costs the path, not the session.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/sysfs.h>
+
+#include "rtrs-srv.h"
+
+static struct class rtrs_srv_class = {
+	.name = "rtrs-server",
+};
+
+static struct rtrs_srv_path *to_path(struct kobject *kobj)
+{
+	return container_of(kobj, struct rtrs_srv_path, kobj);
+}
+
+static ssize_t hca_name_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", dev_name(&to_path(kobj)->dev->ib_dev->dev));
+}
+
+static struct kobj_attribute hca_name_attr = __ATTR_RO(hca_name);
+
+static ssize_t hca_port_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", to_path(kobj)->port_num);
+}
+
+static struct kobj_attribute hca_port_attr = __ATTR_RO(hca_port);
+
+static ssize_t emit_addr(const struct sockaddr_storage *addr, char *buf)
+{
+	char text[RTRS_ADDR_STRLEN];
+
+	rtrs_addr_format(addr, text, sizeof(text));
+	return sysfs_emit(buf, "%s\n", text);
+}
+
+static ssize_t src_addr_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return emit_addr(&to_path(kobj)->src, buf);
+}
+
+static struct kobj_attribute src_addr_attr = __ATTR_RO(src_addr);
+
+static ssize_t dst_addr_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return emit_addr(&to_path(kobj)->dst, buf);
+}
+
+static struct kobj_attribute dst_addr_attr = __ATTR_RO(dst_addr);
+
+/* The one value that actions take. */
+static int check_one(struct rtrs_srv_path *path, const struct kobj_attribute *attr,
+		     const char *buf)
+{
+	if (sysfs_streq(buf, "1"))
+		return 0;
+
+	rtrs_srv_path_err(path, "%s: invalid value '%.32s'\n", attr->attr.name, buf);
+	return -EINVAL;
+}
+
+static ssize_t disconnect_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "Usage: echo 1 > %s\n", attr->attr.name);
+}
+
+/* The file goes at once, the path when its requests have ended. */
+static ssize_t disconnect_store(struct kobject *kobj, struct kobj_attribute *attr,
+				const char *buf, size_t count)
+{
+	struct rtrs_srv_path *path = to_path(kobj);
+	int err;
+
+	err = check_one(path, attr, buf);
+	if (err)
+		return err;
+
+	rtrs_srv_path_get(path);
+	if (sysfs_remove_file_self(kobj, &attr->attr) && rtrs_srv_path_close(path))
+		pr_info("<%s>: path %s: disconnected by the administrator\n", path->label,
+			path->name);
+	rtrs_srv_path_put(path);
+	return count;
+}
+
+static struct kobj_attribute disconnect_attr = __ATTR_RW(disconnect);
+
+static ssize_t rdma_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	struct rtrs_rdma_stats sum;
+
+	rtrs_stats_sum(to_path(kobj)->stats, &sum);
+	return sysfs_emit(buf, "%llu %llu %llu %llu\n",
+			  sum.ops[RTRS_STAT_READ], sum.bytes[RTRS_STAT_READ],
+			  sum.ops[RTRS_STAT_WRITE], sum.bytes[RTRS_STAT_WRITE]);
+}
+
+static ssize_t rdma_store(struct kobject *kobj, struct kobj_attribute *attr, const char *buf,
+			  size_t count)
+{
+	struct rtrs_srv_path *path = to_path(kobj);
+	int err;
+
+	err = check_one(path, attr, buf);
+	if (err)
+		return err;
+
+	rtrs_stats_reset(path->stats);
+	return count;
+}
+
+static struct kobj_attribute rdma_attr = __ATTR_RW(rdma);
+
+static struct attribute *path_attrs[] = {
+	&hca_name_attr.attr,
+	&hca_port_attr.attr,
+	&src_addr_attr.attr,
+	&dst_addr_attr.attr,
+	&disconnect_attr.attr,
+	NULL
+};
+
+static const struct attribute_group path_group = {
+	.attrs = path_attrs,
+};
+
+static struct attribute *stats_attrs[] = {
+	&rdma_attr.attr,
+	NULL
+};
+
+static const struct attribute_group stats_group = {
+	.name	= "stats",
+	.attrs	= stats_attrs,
+};
+
+static const struct attribute_group *path_groups[] = {
+	&path_group,
+	&stats_group,
+	NULL
+};
+
+static void path_release(struct kobject *kobj)
+{
+	rtrs_srv_path_free(to_path(kobj));
+}
+
+const struct kobj_type rtrs_srv_path_ktype = {
+	.release	= path_release,
+	.sysfs_ops	= &kobj_sysfs_ops,
+	.default_groups	= path_groups,
+};
+
+/**
+ * rtrs_srv_sysfs_sess_init - make the device of a session its reference count
+ * @sess: session
+ * @release: frees the session
+ *
+ * Context: process.
+ */
+void rtrs_srv_sysfs_sess_init(struct rtrs_srv_sess *sess, void (*release)(struct device *dev))
+{
+	device_initialize(&sess->dev);
+	sess->dev.class = &rtrs_srv_class;
+	sess->dev.release = release;
+}
+
+/**
+ * rtrs_srv_sysfs_sess_add - create the directory of a session
+ * @sess: session that has its name
+ *
+ * User space hears of it when `paths` is there.
+ *
+ * Context: process, may sleep.
+ *
+ * Return: 0 or a negative errno; then there is no directory.
+ */
+int rtrs_srv_sysfs_sess_add(struct rtrs_srv_sess *sess)
+{
+	struct device *dev = &sess->dev;
+	int err;
+
+	err = dev_set_name(dev, "%s", sess->name);
+	if (err)
+		return err;
+
+	dev_set_uevent_suppress(dev, true);
+	err = device_add(dev);
+	if (err)
+		return err;
+
+	sess->paths_dir = kobject_create_and_add("paths", &dev->kobj);
+	if (!sess->paths_dir) {
+		device_del(dev);
+		return -ENOMEM;
+	}
+
+	dev_set_uevent_suppress(dev, false);
+	kobject_uevent(&dev->kobj, KOBJ_ADD);
+	return 0;
+}
+
+/**
+ * rtrs_srv_sysfs_sess_remove - remove the directory of a session
+ * @sess: session without paths, added
+ *
+ * Context: process, may sleep.
+ */
+void rtrs_srv_sysfs_sess_remove(struct rtrs_srv_sess *sess)
+{
+	kobject_del(sess->paths_dir);
+	kobject_put(sess->paths_dir);
+	device_del(&sess->dev);
+}
+
+/**
+ * rtrs_srv_sysfs_path_add - create the directory of a path
+ * @path: path of a session that was added
+ *
+ * Context: process, may sleep.
+ *
+ * Return: 0 or a negative errno; then there is no directory.
+ */
+int rtrs_srv_sysfs_path_add(struct rtrs_srv_path *path)
+{
+	return kobject_add(&path->kobj, path->sess->paths_dir, "%s", path->name);
+}
+
+/**
+ * rtrs_srv_sysfs_path_remove - remove the directory of a path
+ * @path: path, added
+ *
+ * Afterwards no reader or writer of its files is left.
+ *
+ * Context: process, may sleep; not from a file of the path.
+ */
+void rtrs_srv_sysfs_path_remove(struct rtrs_srv_path *path)
+{
+	kobject_del(&path->kobj);
+}
+
+/**
+ * rtrs_srv_sysfs_init - create the class
+ *
+ * Context: module initialisation.
+ *
+ * Return: 0 or a negative errno.
+ */
+int rtrs_srv_sysfs_init(void)
+{
+	return class_register(&rtrs_srv_class);
+}
+
+/**
+ * rtrs_srv_sysfs_exit - remove the class
+ *
+ * Context: module exit; no session is left.
+ */
+void rtrs_srv_sysfs_exit(void)
+{
+	class_unregister(&rtrs_srv_class);
+}

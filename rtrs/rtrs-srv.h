@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RTRS server: objects and who offers what.  The prototypes are grouped by the file
+ * that defines them; a file calls what stands below it here, and rtrs-pri.h:
+ * srv > listen > cm > info > path > sess > io > rsp > slot > con > buf > state.  sysfs
+ * files call state.
+ *
+ * Objects: the service (struct rtrs_srv) holds sessions, a session holds slots and
+ * paths, a path holds connections and its own chunk memory.  Each object has one
+ * count, and keeps the one above it:
+ *
+ *	rtrs_srv	 rtrs_srv_close() and every session
+ *	rtrs_srv_sess	 its place in the service, and every path
+ *	rtrs_srv_path	 its place in the session (until the end of the close work)
+ *	rtrs_srv_con	 part of the path
+ *	running request	 &rtrs_srv_path.inflight
+ *
+ * Locks, outermost first: handler lock of a CM id, rtrs_srv_sess.up_lock,
+ * rtrs_srv.lock, rtrs_srv_path.con_lock; innermost and independent of each other
+ * the spinlocks rtrs_srv_con.lock > rtrs_srv_sess.park_lock.  A CM id is never
+ * destroyed with one of the mutexes held.
+ */
+#ifndef RTRS_SRV_H
+#define RTRS_SRV_H
+
+#include <linux/device.h>
+#include <linux/kobject.h>
+#include <linux/mutex.h>
+#include <linux/percpu-refcount.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include "rtrs-pri.h"
+
+#define RTRS_SRV_RECV_BATCH		16	/* empty receives that are posted together */
+#define RTRS_SRV_SIGNAL_INTERVAL	32	/* every n-th send asks for a completion */
+#define RTRS_SRV_MAX_ANSWER_WRS		4	/* data, invalidate, register, answer */
+#define RTRS_SRV_HALF_OPEN_MS		30000	/* longest pause between two connections */
+#define RTRS_SRV_FENCE_MS		25000	/* below the 30 s that a client waits */
+
+/**
+ * struct rtrs_srv_conf - module parameters, constant after load
+ * @queue_depth: slots of a session
+ * @chunk_size: bytes of a chunk, a power of two
+ * @max_hdr_size: bytes of a chunk that clients may use for message and header only
+ * @new_rkey: AI mode: every answer carries the key for the next request (9)
+ * @revoke_always: the key is revoked before a request is looked at
+ * @max_sessions: sessions of the service
+ * @max_half_open: paths of the service that are not connected yet
+ * @max_connections: connections of a path
+ */
+struct rtrs_srv_conf {
+	u16		queue_depth;
+	u32		chunk_size;
+	u32		max_hdr_size;
+	bool		new_rkey;
+	bool		revoke_always;
+	unsigned int	max_sessions;
+	unsigned int	max_half_open;
+	unsigned int	max_connections;
+};
+
+/**
+ * struct rtrs_srv - the service
+ * @ref: rtrs_srv_close() and every session
+ * @gone: the last reference is gone
+ * @ops: upper layer
+ * @port: service port
+ * @listen_lock: guards @ip_id, @ib_id and @closing
+ * @listen_work: try again what could not listen, after a device has come
+ * @ip_id: listener for IP addresses or NULL
+ * @ib_id: listener for native IB addresses or NULL
+ * @closing: nobody may listen any more
+ * @lock: guards @sessions, @nr_sessions and of every session the members so marked;
+ *	finding or creating session and path is one step under it
+ * @sessions: &rtrs_srv_sess.entry
+ * @nr_sessions: length of @sessions
+ * @half_open: paths that are CONNECTING
+ */
+struct rtrs_srv {
+	struct kref			ref;
+	struct completion		gone;
+	const struct rtrs_srv_ops	*ops;
+	u16				port;
+
+	struct mutex			listen_lock;	/* listeners */
+	struct work_struct		listen_work;
+	struct rdma_cm_id		*ip_id;
+	struct rdma_cm_id		*ib_id;
+	bool				closing;
+
+	struct mutex			lock;		/* sessions and their paths */
+	struct list_head		sessions;
+	unsigned int			nr_sessions;
+	atomic_t			half_open;
+};
+
+struct rtrs_srv_path;
+
+/**
+ * struct rtrs_srv_con - a connection
+ * @base: what both sides know; @base.cm_id is NULL while there is no connection
+ * @path: path, which contains this
+ * @recv_cqe: completion of every empty receive
+ * @recv_spent: consumed receives that were not replaced yet; completion context only
+ * @lock: guards what follows and is held over every post to the send queue
+ * @credits: send work requests that may be posted
+ * @unsignalled: send work requests since the last one that asked for a completion
+ * @signal_interval: each completion returns so many credits
+ * @stopped: nothing is posted any more
+ * @drained: the queue pair is dead and nothing is left in it
+ * @waiting: &rtrs_srv_slot.entry, answers and invalidations that wait for credits
+ * @send_cqe: completion of every send
+ *
+ * Lives as long as its path; the close work takes queue pair and CM id away.
+ */
+struct rtrs_srv_con {
+	struct rtrs_con		base;
+	struct rtrs_srv_path	*path;
+
+	struct ib_cqe		recv_cqe;
+	unsigned int		recv_spent;
+
+	spinlock_t		lock ____cacheline_aligned_in_smp;
+	u32			credits;
+	u32			unsignalled;
+	u32			signal_interval;
+	bool			stopped;
+	bool			drained;
+	struct list_head	waiting;
+	struct ib_cqe		send_cqe;
+};
+
+/**
+ * enum rtrs_srv_wait - what a slot on &rtrs_srv_con.waiting waits for
+ * @RTRS_SRV_WAIT_ANSWER: its answer is to be posted
+ * @RTRS_SRV_WAIT_REVOKE: the key of its chunk is to be revoked
+ */
+enum rtrs_srv_wait {
+	RTRS_SRV_WAIT_ANSWER,
+	RTRS_SRV_WAIT_REVOKE,
+};
+
+/**
+ * struct rtrs_srv_slot - slot of a session: runs at most one request
+ * @req: what the upper layer sees
+ * @owner: 0 idle; else the path whose request runs, bit 0: a resend is parked
+ * @con: connection of the running request, which gets the answer
+ * @req_off: position of the header in the chunk
+ * @err: result, 0 or a negative errno
+ * @revoked: the key of the chunk on this path was revoked for this request
+ * @wait: what is due when the slot is on @entry
+ * @entry: on &rtrs_srv_con.waiting
+ * @hdr: checked header
+ * @on_revoked: called when the key was revoked
+ * @revoke_cqe: completion of the revocation
+ * @parked_con: connection of the parked resend (another path); guarded by
+ *	&rtrs_srv_sess.park_lock
+ * @parked_off: its position of the header
+ * @resume: runs what was parked
+ * @msg: stable copy of the user message
+ *
+ * Everything but @owner and the parked resend belongs to who owns the slot.
+ */
+struct rtrs_srv_slot {
+	struct rtrs_srv_req	req;
+	unsigned long		owner;
+	struct rtrs_srv_con	*con;
+	u32			req_off;
+	int			err;
+	bool			revoked;
+	enum rtrs_srv_wait	wait;
+	struct list_head	entry;
+	struct rtrs_wire_req	hdr;
+
+	void			(*on_revoked)(struct rtrs_srv_req *req);
+	struct ib_cqe		revoke_cqe;
+
+	struct rtrs_srv_con	*parked_con;
+	u32			parked_off;
+	struct work_struct	resume;
+
+	u8			msg[RTRS_USR_MSG_MAX] ____cacheline_aligned;
+};
+
+/**
+ * struct rtrs_srv_sess - session: all paths of a client that share a paths_uuid
+ * @dev: directory in sysfs and the reference count; the last put may sleep
+ * @paths_dir: `paths` in it, while published
+ * @srv: service
+ * @uuid: identity
+ * @entry: on &rtrs_srv.sessions
+ * @paths: &rtrs_srv_path.entry; guarded by &rtrs_srv.lock
+ * @nr_paths: length of @paths; guarded by &rtrs_srv.lock
+ * @name: empty until the first INFO_REQ, then constant; guarded by &rtrs_srv.lock
+ * @up_lock: serialises up and down of the session; guards what follows up to @upper
+ * @published: @dev and @paths_dir are in sysfs
+ * @nr_up: paths that are connected or were, and whose requests may still run
+ * @upper: session of the upper layer; set while @nr_up is not 0
+ * @closing: paths whose requests may still run although they are CLOSING
+ * @fence: woken when @closing drops and when a path leaves CONNECTING
+ * @park_lock: guards the parked resends of all slots
+ * @slots: queue_depth slots
+ * @priv: memory of &rtrs_srv_req.priv
+ */
+struct rtrs_srv_sess {
+	struct device		dev;
+	struct kobject		*paths_dir;
+	struct rtrs_srv		*srv;
+	uuid_t			uuid;
+
+	struct list_head	entry;
+	struct list_head	paths;
+	unsigned int		nr_paths;
+	char			name[RTRS_NAME_LEN];
+
+	struct mutex		up_lock;	/* upper session, sysfs */
+	bool			published;
+	unsigned int		nr_up;
+	void			*upper;
+
+	atomic_t		closing;
+	wait_queue_head_t	fence;
+	spinlock_t		park_lock;	/* parked resends */
+	struct rtrs_srv_slot	*slots;
+	void			*priv;
+};
+
+enum rtrs_srv_path_state {
+	RTRS_SRV_CONNECTING,
+	RTRS_SRV_CONNECTED,
+	RTRS_SRV_CLOSING,
+	RTRS_SRV_CLOSED,
+	RTRS_SRV_NR_STATES,
+};
+
+/**
+ * struct rtrs_srv_chunk - chunk of a path
+ * @page: first of physically contiguous pages
+ * @dma: bus address
+ */
+struct rtrs_srv_chunk {
+	struct page	*page;
+	dma_addr_t	dma;
+};
+
+/**
+ * struct rtrs_srv_bufs - chunk memory of a path
+ * @chunks: queue_depth chunks
+ * @mrs: memory regions, each over as many chunks
+ * @nr_mrs: number of @mrs, divides queue_depth
+ * @page_size: of the entries of the page lists of @mrs
+ * @rkeys: AI mode: queue_depth messages with the current key of each chunk
+ */
+struct rtrs_srv_bufs {
+	struct rtrs_srv_chunk	*chunks;
+	struct ib_mr		**mrs;
+	unsigned int		nr_mrs;
+	u32			page_size;
+	struct rtrs_iu		*rkeys;
+};
+
+/**
+ * struct rtrs_srv_path - path: one (client address, server address) of a session
+ * @sess: session
+ * @inflight: running and parked requests; killed when the path closes
+ * @state: enum rtrs_srv_path_state; written by rtrs-srv-state.c only
+ * @bufs: chunk memory
+ * @dev: RDMA device
+ * @stats: per-CPU counters
+ * @hb: heartbeat
+ * @nr_cons: number of @cons
+ * @kobj: directory in sysfs and the reference count; the last put may sleep
+ * @uuid: identity of the path
+ * @entry: on &rtrs_srv_sess.paths
+ * @dev_user: for @dev
+ * @dev_removed: @dev is leaving
+ * @con_lock: guards creation of connections against the disconnect of all
+ * @half_open: fires when the client does not go on connecting
+ * @info_req: the first receive of connection 0
+ * @info_rsp: the answer to it
+ * @up_work: what follows INFO_REQ
+ * @close_work: the end of the path
+ * @idle: no request runs any more
+ * @published: @kobj is in sysfs; guarded by &rtrs_srv_sess.up_lock
+ * @counted: part of &rtrs_srv_sess.nr_up; guarded by &rtrs_srv_sess.up_lock
+ * @src: client address
+ * @dst: server address
+ * @port_num: port of @dev
+ * @label: name of the session, the addresses before it is known
+ * @name: `src@dst`
+ * @cons: connections, by cid
+ *
+ * Created by the first connect request, freed at the end of its close work.  Until it is
+ * complete and linked its state is CLOSED, from where nothing leads elsewhere.
+ */
+struct rtrs_srv_path {
+	/* each request */
+	struct rtrs_srv_sess		*sess;
+	struct percpu_ref		inflight;
+	int				state;
+	struct rtrs_srv_bufs		bufs;
+	struct rtrs_dev			*dev;
+	struct rtrs_rdma_stats __percpu	*stats;
+	struct rtrs_hb			hb;
+
+	/* life of the path */
+	u16				nr_cons;
+	struct kobject			kobj ____cacheline_aligned_in_smp;
+	uuid_t				uuid;
+	struct list_head		entry;
+	struct rtrs_dev_user		dev_user;
+	bool				dev_removed;
+	struct mutex			con_lock;	/* adding connections */
+	struct delayed_work		half_open;
+	struct rtrs_iu			*info_req;
+	struct rtrs_iu			*info_rsp;
+	struct work_struct		up_work;
+	struct work_struct		close_work;
+	struct completion		idle;
+	bool				published;
+	bool				counted;
+
+	/* constant */
+	struct sockaddr_storage		src;
+	struct sockaddr_storage		dst;
+	u32				port_num;
+	const char			*label;
+	char				name[RTRS_PATH_STRLEN];
+
+	struct rtrs_srv_con		cons[];
+};
+
+/* Log lines of a path: session (or addresses), path, port of the HCA. */
+#define rtrs_srv_path_err(path, fmt, ...)						\
+	pr_err_ratelimited("<%s>: path %s [%s:%u]: " fmt, READ_ONCE((path)->label),	\
+			   (path)->name, dev_name(&(path)->dev->ib_dev->dev),		\
+			   (path)->port_num, ##__VA_ARGS__)
+#define rtrs_srv_path_info(path, fmt, ...)						\
+	pr_info_ratelimited("<%s>: path %s [%s:%u]: " fmt, READ_ONCE((path)->label),	\
+			    (path)->name, dev_name(&(path)->dev->ib_dev->dev),		\
+			    (path)->port_num, ##__VA_ARGS__)
+
+/* ---- rtrs-srv.c ---- */
+
+extern struct rtrs_srv_conf rtrs_srv_conf;
+extern struct workqueue_struct *rtrs_srv_up_wq;		/* INFO_REQ; may wait for requests */
+extern struct workqueue_struct *rtrs_srv_close_wq;	/* ends of paths; wait for requests */
+extern struct workqueue_struct *rtrs_srv_io_wq;		/* parked requests; wait for nobody */
+
+void rtrs_srv_get(struct rtrs_srv *srv);
+void rtrs_srv_put(struct rtrs_srv *srv);
+
+/* ---- rtrs-srv-listen.c ---- */
+
+void rtrs_srv_listen_init(struct rtrs_srv *srv);
+void rtrs_srv_listen(struct rtrs_srv *srv);
+void rtrs_srv_unlisten(struct rtrs_srv *srv);
+
+/* ---- rtrs-srv-cm.c ---- */
+
+int rtrs_srv_cm_handler(struct rdma_cm_id *id, struct rdma_cm_event *event);
+
+/* ---- rtrs-srv-info.c ---- */
+
+void rtrs_srv_info_req_done(struct ib_cq *cq, struct ib_wc *wc);
+void rtrs_srv_info_work(struct work_struct *work);
+
+/* ---- rtrs-srv-sess.c ---- */
+
+struct rtrs_srv_sess *rtrs_srv_sess_find(struct rtrs_srv *srv, const uuid_t *uuid);
+struct rtrs_srv_sess *rtrs_srv_sess_create(struct rtrs_srv *srv, const uuid_t *uuid);
+void rtrs_srv_sess_remove(struct rtrs_srv_sess *sess);
+int rtrs_srv_sess_set_name(struct rtrs_srv_path *path, const char *name);
+int rtrs_srv_sess_wait_fence(struct rtrs_srv_path *path);
+int rtrs_srv_sess_up(struct rtrs_srv_path *path);
+void rtrs_srv_sess_down(struct rtrs_srv_path *path);
+
+/* ---- rtrs-srv-path.c ---- */
+
+struct rtrs_srv_path *rtrs_srv_path_find(struct rtrs_srv_sess *sess, const uuid_t *uuid);
+struct rtrs_srv_path *rtrs_srv_path_create(struct rtrs_srv_sess *sess, struct rdma_cm_id *id,
+					   const struct rtrs_conn_req *req);
+void rtrs_srv_path_get(struct rtrs_srv_path *path);
+void rtrs_srv_path_put(struct rtrs_srv_path *path);
+void rtrs_srv_path_free(struct rtrs_srv_path *path);
+
+/* ---- rtrs-srv-io.c ---- */
+
+void rtrs_srv_io_recv_done(struct ib_cq *cq, struct ib_wc *wc);
+void rtrs_srv_io_resume_work(struct work_struct *work);
+
+/* ---- rtrs-srv-rsp.c; and what rtrs.h offers to answer and to revoke ---- */
+
+void rtrs_srv_rsp_send_done(struct ib_cq *cq, struct ib_wc *wc);
+void rtrs_srv_rsp_revoke_done(struct ib_cq *cq, struct ib_wc *wc);
+void rtrs_srv_rsp_flush(struct rtrs_srv_con *con);
+
+/* ---- rtrs-srv-slot.c ---- */
+
+int rtrs_srv_slot_claim(struct rtrs_srv_slot *slot, struct rtrs_srv_con *con, u32 req_off);
+bool rtrs_srv_slot_release(struct rtrs_srv_slot *slot);
+void rtrs_srv_slot_drop(struct rtrs_srv_slot *slot);
+void rtrs_srv_slots_unpark(struct rtrs_srv_path *path);
+
+static inline struct rtrs_srv_slot *rtrs_srv_req_slot(struct rtrs_srv_req *req)
+{
+	return container_of(req, struct rtrs_srv_slot, req);
+}
+
+/* The chunk that holds the request of an owned slot: that of the path it came by. */
+static inline const struct rtrs_srv_chunk *rtrs_srv_slot_chunk(const struct rtrs_srv_slot *slot)
+{
+	return &slot->con->path->bufs.chunks[slot->req.slot];
+}
+
+/* ---- rtrs-srv-con.c ---- */
+
+void rtrs_srv_con_init(struct rtrs_srv_con *con, struct rtrs_srv_path *path, u16 cid);
+int rtrs_srv_con_create(struct rtrs_srv_con *con, struct rdma_cm_id *id);
+void rtrs_srv_con_cancel(struct rtrs_srv_con *con);
+int rtrs_srv_con_post_recvs(struct rtrs_srv_con *con);
+int rtrs_srv_con_replace_recv(struct rtrs_srv_con *con);
+int rtrs_srv_con_post(struct rtrs_srv_con *con, struct ib_send_wr *first);
+void rtrs_srv_con_stop(struct rtrs_srv_con *con);
+void rtrs_srv_con_destroy(struct rtrs_srv_con *con);
+
+/* ---- rtrs-srv-buf.c ---- */
+
+int rtrs_srv_bufs_create(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev);
+void rtrs_srv_bufs_destroy(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev);
+void rtrs_srv_bufs_describe(const struct rtrs_srv_bufs *bufs, struct rtrs_msg_info_rsp *msg);
+void rtrs_srv_mr_reg_wr(struct ib_mr *mr, struct ib_reg_wr *wr);
+void rtrs_srv_bufs_rekey(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev, u16 nr);
+void rtrs_srv_bufs_rkey_sge(const struct rtrs_srv_bufs *bufs, u16 nr, struct ib_sge *sge);
+
+/* ---- rtrs-srv-state.c ---- */
+
+bool rtrs_srv_state_allowed(enum rtrs_srv_path_state from, enum rtrs_srv_path_state to);
+const char *rtrs_srv_state_name(enum rtrs_srv_path_state state);
+bool rtrs_srv_path_set_state(struct rtrs_srv_path *path, enum rtrs_srv_path_state to);
+bool rtrs_srv_path_close(struct rtrs_srv_path *path);
+void rtrs_srv_path_fail(struct rtrs_srv_path *path, const char *what, int err);
+void rtrs_srv_path_fail_wc(struct rtrs_srv_path *path, const char *what,
+			   const struct ib_wc *wc);
+
+static inline enum rtrs_srv_path_state rtrs_srv_path_state(const struct rtrs_srv_path *path)
+{
+	return smp_load_acquire(&path->state);	/* rtrs_srv_path_set_state() */
+}
+
+/* ---- rtrs-srv-sysfs.c ---- */
+
+extern const struct kobj_type rtrs_srv_path_ktype;
+
+int rtrs_srv_sysfs_init(void);
+void rtrs_srv_sysfs_exit(void);
+void rtrs_srv_sysfs_sess_init(struct rtrs_srv_sess *sess, void (*release)(struct device *dev));
+int rtrs_srv_sysfs_sess_add(struct rtrs_srv_sess *sess);
+void rtrs_srv_sysfs_sess_remove(struct rtrs_srv_sess *sess);
+int rtrs_srv_sysfs_path_add(struct rtrs_srv_path *path);
+void rtrs_srv_sysfs_path_remove(struct rtrs_srv_path *path);
+
+#endif /* RTRS_SRV_H */
