@@ -84,6 +84,7 @@ static int access_check(const struct rnbd_srv_dev *dev, const struct rnbd_srv_ma
 {
 	unsigned int others = mode == RNBD_ACCESS_MIGRATION ? 1 : 0;
 
+	lockdep_assert_held(&rnbd_srv_dev_lock);
 	if (mode == RNBD_ACCESS_RO || dev->writers <= others)
 		return 0;
 	rnbd_srv_log(pr_err_ratelimited, map->name, map->sess,
@@ -97,6 +98,7 @@ static bool used_by_session(const struct rnbd_srv_dev *dev, const struct rnbd_sr
 {
 	const struct rnbd_srv_map *map;
 
+	lockdep_assert_held(&rnbd_srv_dev_lock);
 	list_for_each_entry(map, &dev->maps, dev_entry)
 		if (map->sess == sess || !strcmp(map->sess->name, sess->name))
 			return true;

@@ -59,18 +59,26 @@ static void bio_fill(struct rnbd_srv_req *io_req, const struct rnbd_io *io)
 		bio->bi_iter.bi_size = io->size;
 }
 
+static bool needs_stable_data(const struct rnbd_srv_req *io_req, const struct rnbd_io *io)
+{
+	return rnbd_io_has_data(io) && op_is_write(io->opf) &&
+	       bdev_stable_writes(io_req->map->bdev);
+}
+
+/*
+ * Where the administrator has switched off all revoking, the transport says that it
+ * does not do it, and the write goes down as it is.
+ */
 static void io_submit(struct rnbd_srv_req *io_req, const struct rnbd_io *io)
 {
-	int err;
+	int err = -EOPNOTSUPP;
 
 	bio_fill(io_req, io);
-	if (!rnbd_io_has_data(io) || !op_is_write(io->opf) ||
-	    !bdev_stable_writes(io_req->map->bdev)) {
+	if (needs_stable_data(io_req, io))
+		err = rtrs_srv_revoke(io_req->req, io_revoked);
+	if (err == -EOPNOTSUPP)
 		submit_bio(&io_req->bio);
-		return;
-	}
-	err = rtrs_srv_revoke(io_req->req, io_revoked);
-	if (err)
+	else if (err)
 		io_answer(io_req, err);
 }
 
