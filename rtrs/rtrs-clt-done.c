@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The second half of a request's life on the client: answer, completion, fail over.
+ *
+ * Operation.  A request is done when nobody can touch its memory or its slot any more:
+ * the answer is there, the device has finished, and the post that took the chain of
+ * work requests has returned.  These come in any order and on any CPU; each sets its bit
+ * in the phase of the slot, and whoever completes the set goes on.  For data that were
+ * registered going on means to post the invalidate, whose completion is the end.
+ *
+ * Failure.  Bad completions, and messages that were not asked for, end in the error
+ * door of the path.  The path's work drains the queue pairs and then walks over the
+ * slots (rtrs_clt_fail_over()): what was answered is completed, the rest is sent on
+ * another path, or fails when there is none.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/ratelimit.h>
+#include <linux/rcupdate.h>
+
+#include "rtrs-clt.h"
+
+/* ---- completion ---- */
+
+static int phase_errno(u32 phase)
+{
+	return -(int)((phase & RTRS_CLT_SLOT_ERR_MASK) >> RTRS_CLT_SLOT_ERR_SHIFT);
+}
+
+static bool phase_complete(u32 phase)
+{
+	u32 want = RTRS_CLT_SLOT_POSTED | RTRS_CLT_SLOT_ANSWERED;
+
+	/* A registered request waits for its invalidate, which comes behind the send. */
+	if (!(phase & RTRS_CLT_SLOT_REG))
+		want |= RTRS_CLT_SLOT_SENT;
+	return (phase & want) == want;
+}
+
+/* The slot is free from here on, the request still the transport's. */
+static struct rtrs_clt_req *slot_take(struct rtrs_clt_slot *slot)
+{
+	struct rtrs_clt_req *req = slot->req;
+	struct rtrs_clt_con *con = slot->con;
+
+	rtrs_clt_slot_unmap(con->path, req);
+	WRITE_ONCE(req->path, NULL);
+	atomic_dec(&con->inflight);
+	atomic_set_release(&slot->phase, 0);
+	return req;
+}
+
+static void count_migration(struct rtrs_clt_path *path, unsigned int submit_cpu)
+{
+	if (submit_cpu == raw_smp_processor_id())
+		return;
+	atomic_inc(&per_cpu_ptr(path->migration, submit_cpu)->from);
+	this_cpu_inc(path->migration->to);
+}
+
+static void slot_finish(struct rtrs_clt_slot *slot, u32 phase)
+{
+	struct rtrs_clt_path *path = slot->con->path;
+	struct rtrs_clt_req *req;
+
+	count_migration(path, slot->cpu);
+	req = slot_take(slot);
+	rtrs_stats_add(path->stats,
+		       req->dir == DMA_FROM_DEVICE ? RTRS_STAT_READ : RTRS_STAT_WRITE,
+		       req->msg_len + req->data_len);
+	req->done(req, phase_errno(phase));
+}
+
+/* Behind a lost path the walk over the slots does it: the queue pair is going. */
+static void slot_invalidate(struct rtrs_clt_slot *slot)
+{
+	struct rtrs_clt_con *con = slot->con;
+	int err;
+
+	if (!rtrs_clt_path_connected(con->path))
+		return;
+	err = rtrs_con_post_send(&con->base, &slot->inv_wr);
+	if (err)
+		rtrs_clt_con_fail(con, err);
+}
+
+/* One more event has arrived: @phase is what the slot has now. */
+static void slot_proceed(struct rtrs_clt_slot *slot, u32 phase)
+{
+	if (!phase_complete(phase))
+		return;
+	if (phase & RTRS_CLT_SLOT_REG)
+		slot_invalidate(slot);
+	else
+		slot_finish(slot, phase);
+}
+
+/**
+ * rtrs_clt_slot_event - something that a slot waits for has happened
+ * @slot: active slot
+ * @event: one of RTRS_CLT_SLOT_POSTED and RTRS_CLT_SLOT_SENT, once for each request
+ *
+ * Any context, inside an RCU read-side section or a completion callback.  The request
+ * may be completed and the slot be in use again on return.
+ */
+void rtrs_clt_slot_event(struct rtrs_clt_slot *slot, u32 event)
+{
+	slot_proceed(slot, atomic_fetch_or(event, &slot->phase) | event);
+}
+
+static void wc_failed(struct rtrs_clt_con *con, const struct ib_wc *wc, const char *what)
+{
+	struct rtrs_clt_path *path = con->path;
+
+	if (wc->status != IB_WC_WR_FLUSH_ERR)
+		rtrs_clt_path_log(pr_err_ratelimited, path,
+				  "%s failed on connection %u [%s:%u]: %s\n", what,
+				  con->base.cid, path->hca_name, path->hca_port,
+				  ib_wc_status_msg(wc->status));
+	rtrs_clt_con_fail(con, wc->status == IB_WC_RETRY_EXC_ERR ? -ETIMEDOUT : -ECONNRESET);
+}
+
+static void send_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	if (likely(wc->status == IB_WC_SUCCESS))
+		rtrs_clt_slot_event(container_of(wc->wr_cqe, struct rtrs_clt_slot, send_cqe),
+				    RTRS_CLT_SLOT_SENT);
+	else
+		wc_failed(cq->cq_context, wc, "request");
+}
+
+static void inv_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_clt_slot *slot = container_of(wc->wr_cqe, struct rtrs_clt_slot, inv_cqe);
+
+	if (likely(wc->status == IB_WC_SUCCESS))
+		slot_finish(slot, atomic_read(&slot->phase));
+	else
+		wc_failed(cq->cq_context, wc, "invalidation");
+}
+
+/* ---- receive ---- */
+
+/**
+ * struct message - what a receive has brought
+ * @imm: immediate, host byte order
+ * @has_rkey: @buf_id and @rkey are there
+ * @buf_id: chunk
+ * @rkey: new key of the chunk
+ */
+struct message {
+	u32	imm;
+	bool	has_rkey;
+	u16	buf_id;
+	u32	rkey;
+};
+
+/* Checks of wire specification 17.26; must run before the buffer is posted again. */
+static int get_message(struct rtrs_clt_path *path, struct rtrs_recv_slot *recv,
+		       const struct ib_wc *wc, struct message *msg)
+{
+	if (!(wc->wc_flags & IB_WC_WITH_IMM))
+		return -EPROTO;
+	msg->imm = be32_to_cpu(wc->ex.imm_data);
+	msg->has_rkey = wc->opcode == IB_WC_RECV;
+	if (!msg->has_rkey)
+		return 0;
+	if (!path->conn.new_rkey)
+		return -EPROTO;
+	return rtrs_wire_get_rkey_rsp(rtrs_recv_ring_data(recv->ring, recv), wc->byte_len,
+				      path->conn.queue_depth, &msg->buf_id, &msg->rkey);
+}
+
+/* Does the slot wait for an answer on this connection (17.24)? */
+static bool phase_awaits(u32 phase, u16 cid)
+{
+	const u32 mask = RTRS_CLT_SLOT_ACTIVE | RTRS_CLT_SLOT_ANSWERED | RTRS_CLT_SLOT_CID_MASK;
+
+	return (phase & mask) == (RTRS_CLT_SLOT_ACTIVE | cid << RTRS_CLT_SLOT_CID_SHIFT);
+}
+
+/*
+ * The key is stored before the slot can become free, and only for a slot that waits.
+ * The loop ends: the other events of a slot are one each.
+ */
+static int recv_answer(struct rtrs_clt_con *con, const struct message *msg)
+{
+	struct rtrs_clt_path *path = con->path;
+	u32 id = rtrs_imm_rsp_id(msg->imm), event;
+	struct rtrs_clt_slot *slot;
+	int phase;
+
+	if (id >= path->nr_slots || msg->has_rkey != path->conn.new_rkey ||
+	    (msg->has_rkey && msg->buf_id != id))
+		return -EPROTO;
+
+	slot = &path->slots[id];
+	event = RTRS_CLT_SLOT_ANSWERED |
+		(u32)-rtrs_imm_rsp_errno(msg->imm) << RTRS_CLT_SLOT_ERR_SHIFT;
+	phase = atomic_read_acquire(&slot->phase);
+	do {
+		if (!phase_awaits(phase, con->base.cid))
+			return -EPROTO;
+		if (msg->has_rkey)
+			path->chunks[id].rkey = msg->rkey;
+	} while (!atomic_try_cmpxchg(&slot->phase, &phase, phase | event));
+
+	slot_proceed(slot, phase | event);
+	return 0;
+}
+
+static int handle_message(struct rtrs_clt_con *con, const struct message *msg)
+{
+	unsigned int type = rtrs_imm_type(msg->imm);
+
+	switch (type) {
+	case RTRS_IO_RSP_IMM:
+		return recv_answer(con, msg);
+	case RTRS_HB_MSG_IMM:
+	case RTRS_HB_ACK_IMM:
+		if (msg->has_rkey)
+			return -EPROTO;
+		rtrs_hb_recv(&con->path->hb, type);
+		return 0;
+	default:
+		/* RTRS_IO_RSP_W_INV_IMM too: no request ever asks for it (17.25) */
+		return -EPROTO;
+	}
+}
+
+/* Is somebody interested?  When a path goes down its receives are not replaced. */
+static bool path_listens(const struct rtrs_clt_path *path)
+{
+	enum rtrs_clt_state state = rtrs_clt_path_state(path);
+
+	return state == RTRS_CLT_CONNECTED || state == RTRS_CLT_CONNECTING;
+}
+
+static void recv_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_recv_slot *recv = container_of(wc->wr_cqe, struct rtrs_recv_slot, cqe);
+	struct rtrs_clt_con *con = cq->cq_context;
+	struct rtrs_clt_path *path = con->path;
+	struct message msg = {};
+	int err;
+
+	if (unlikely(wc->status != IB_WC_SUCCESS)) {
+		wc_failed(con, wc, "receive");
+		return;
+	}
+	if (unlikely(!path_listens(path)))
+		return;
+
+	rtrs_hb_alive(&path->hb);
+	err = get_message(path, recv, wc, &msg);
+	if (!err)
+		err = rtrs_recv_ring_repost(recv->ring, recv);
+	if (!err)
+		err = handle_message(con, &msg);
+	if (unlikely(err)) {
+		rtrs_clt_path_log(pr_err_ratelimited, path,
+				  "bad message on connection %u: opcode %d, immediate %#x, %u bytes: %pe\n",
+				  con->base.cid, wc->opcode, msg.imm, wc->byte_len,
+				  ERR_PTR(err));
+		rtrs_clt_con_fail(con, err);
+	}
+}
+
+/**
+ * rtrs_clt_recv_start - post the receives of a connection
+ * @con: connection after the INFO exchange, before the first request
+ *
+ * May sleep.  Return: 0 or a negative errno; the ring is destroyed with the connection.
+ */
+int rtrs_clt_recv_start(struct rtrs_clt_con *con)
+{
+	struct rtrs_clt_path *path = con->path;
+	unsigned int nr = RTRS_CLT_RECV_WRS *
+			  (con->base.cid ? path->nr_slots : RTRS_SERVICE_QUEUE_DEPTH);
+	unsigned int size = path->conn.new_rkey ? sizeof(struct rtrs_msg_rkey_rsp) : 0;
+	int err;
+
+	err = rtrs_recv_ring_create(&con->ring, &con->base, nr, size, recv_done);
+	return err ?: rtrs_recv_ring_post_all(&con->ring);
+}
+
+/**
+ * rtrs_clt_slot_init - set what is the same in all requests of a slot
+ * @slot: slot with its registration
+ *
+ * Any context.
+ */
+void rtrs_clt_slot_init(struct rtrs_clt_slot *slot)
+{
+	slot->send_cqe.done = send_done;
+	slot->inv_cqe.done = inv_done;
+	slot->reg_wr = (struct ib_reg_wr) {
+		.wr.opcode	= IB_WR_REG_MR,
+		.wr.wr_cqe	= &slot->send_cqe,
+		.wr.next	= &slot->rdma_wr.wr,
+		.mr		= slot->mr,
+	};
+	slot->rdma_wr = (struct ib_rdma_wr) {
+		.wr.opcode	= IB_WR_RDMA_WRITE_WITH_IMM,
+		.wr.wr_cqe	= &slot->send_cqe,
+		.wr.sg_list	= slot->sge,
+	};
+	slot->inv_wr = (struct ib_send_wr) {
+		.opcode		= IB_WR_LOCAL_INV,
+		.wr_cqe		= &slot->inv_cqe,
+		.send_flags	= IB_SEND_SIGNALED,
+	};
+}
+
+/* ---- failure ---- */
+
+static void resend(struct rtrs_clt_path *lost, struct rtrs_clt_req *req)
+{
+	struct rtrs_clt_batch batch = {};
+	int err;
+
+	rcu_read_lock();
+	err = rtrs_clt_request(lost->clt, req, &batch);
+	rtrs_clt_batch_post(&batch);
+	rcu_read_unlock();
+
+	if (!err)
+		this_cpu_inc(lost->stats->failover);
+	else
+		req->done(req, err == -ENOTCONN ? -ECONNABORTED : err);
+}
+
+/*
+ * The key goes before the memory is given back: other sessions of the peer share the
+ * protection domain.
+ */
+static void slot_abort(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot)
+{
+	u32 phase = atomic_read_acquire(&slot->phase);
+	struct rtrs_clt_req *req;
+
+	if (!phase)
+		return;
+	if (phase & RTRS_CLT_SLOT_REG)
+		rtrs_clt_slot_dereg(slot);
+	req = slot_take(slot);
+	if (phase & RTRS_CLT_SLOT_ANSWERED)
+		req->done(req, phase_errno(phase));
+	else
+		resend(path, req);
+}
+
+/**
+ * rtrs_clt_fail_over - find another way for everything outstanding on a path
+ * @path: path that is not CONNECTED, RCU readers waited out, queue pairs drained
+ *
+ * May sleep.  Afterwards all slots are idle.
+ */
+void rtrs_clt_fail_over(struct rtrs_clt_path *path)
+{
+	unsigned int i;
+
+	if (!path->slots)
+		return;
+	for (i = 0; i < path->nr_slots; i++)
+		slot_abort(path, &path->slots[i]);
+}
+
+/**
+ * rtrs_clt_inflight - count the requests on a path
+ * @path: path
+ *
+ * Any context.  Return: their number, as exact as a moving number can be.
+ */
+unsigned int rtrs_clt_inflight(const struct rtrs_clt_path *path)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < path->nr_slots; i++)
+		nr += !!atomic_read(&path->slots[i].phase);
+	return nr;
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the paths of a session mean for its user: is there a link or not.
+ *
+ * Operation: paths that are connected, or will be in a moment, are counted.  The user
+ * hears of the first and of the last one in a work of its own: it may want to talk to
+ * the server from inside the event, which no work of a path may wait for.  Events
+ * alternate, so their number tells what they are.
+ *
+ * Failure: when all paths were lost the server may have forgotten the session, so the
+ * next path becomes CONNECTED only after the user has handled the loss.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/workqueue.h>
+
+#include "rtrs-clt.h"
+
+/* Apart from the paths' workqueue: works of that one wait for works of this one. */
+static struct workqueue_struct *link_wq;
+
+/* Of a long backlog only the last one or two matter: the end, and the way to it. */
+static bool next_event(struct rtrs_clt *clt, unsigned int *nr)
+{
+	unsigned int pending;
+
+	spin_lock(&clt->link_lock);
+	pending = clt->link_tell ? clt->link_changes - clt->link_told : 0;
+	*nr = clt->link_told + (pending ? ((pending - 1) & ~1U) + 1 : 0);
+	spin_unlock(&clt->link_lock);
+	return pending;
+}
+
+static void event_handled(struct rtrs_clt *clt, unsigned int nr)
+{
+	spin_lock(&clt->link_lock);
+	clt->link_told = nr;
+	spin_unlock(&clt->link_lock);
+}
+
+static void link_work(struct work_struct *work)
+{
+	struct rtrs_clt *clt = container_of(work, struct rtrs_clt, link_work);
+	unsigned int nr;
+
+	while (next_event(clt, &nr)) {
+		rtrs_clt_log(pr_info, clt, "%s\n", nr & 1 ? "session connected" : "session lost");
+		clt->ops->link_ev(clt->priv, nr & 1 ? RTRS_CLT_LINK_UP : RTRS_CLT_LINK_DOWN);
+		event_handled(clt, nr);
+	}
+}
+
+static void link_changed(struct rtrs_clt *clt)
+{
+	lockdep_assert_held(&clt->link_lock);
+
+	clt->link_changes++;
+	queue_work(link_wq, &clt->link_work);
+}
+
+static bool try_reserve(struct rtrs_clt *clt)
+{
+	bool ok;
+
+	spin_lock(&clt->link_lock);
+	ok = clt->nr_up || !clt->link_tell || clt->link_changes == clt->link_told;
+	if (ok)
+		clt->nr_up++;
+	spin_unlock(&clt->link_lock);
+	return ok;
+}
+
+/**
+ * rtrs_clt_link_reserve - a path is about to become CONNECTED
+ * @path: path
+ *
+ * Called by the path's work; sleeps until the user has handled the loss of the paths
+ * before.  rtrs_clt_link_release() follows one day.
+ */
+void rtrs_clt_link_reserve(struct rtrs_clt_path *path)
+{
+	while (!try_reserve(path->clt))
+		flush_work(&path->clt->link_work);
+	path->counted = true;
+}
+
+/**
+ * rtrs_clt_link_up - a path has become CONNECTED
+ * @path: path for which rtrs_clt_link_reserve() was called
+ *
+ * Called by the path's work.
+ */
+void rtrs_clt_link_up(struct rtrs_clt_path *path)
+{
+	struct rtrs_clt *clt = path->clt;
+
+	spin_lock(&clt->link_lock);
+	if (!(clt->link_changes & 1))
+		link_changed(clt);
+	spin_unlock(&clt->link_lock);
+}
+
+/**
+ * rtrs_clt_link_release - a path is not CONNECTED any more, or did not become it
+ * @path: path for which rtrs_clt_link_reserve() was called
+ *
+ * Called by the path's work.
+ */
+void rtrs_clt_link_release(struct rtrs_clt_path *path)
+{
+	struct rtrs_clt *clt = path->clt;
+
+	path->counted = false;
+	spin_lock(&clt->link_lock);
+	if (!--clt->nr_up && clt->link_changes & 1)
+		link_changed(clt);
+	spin_unlock(&clt->link_lock);
+}
+
+/**
+ * rtrs_clt_lone_get - may this path connect now
+ * @path: path
+ *
+ * As long as none is up only one path at a time connects, so that a server does not
+ * create the session twice (quirk 14.4).  Process context.
+ * Return: whether it may; rtrs_clt_lone_put() follows.
+ */
+bool rtrs_clt_lone_get(struct rtrs_clt_path *path)
+{
+	struct rtrs_clt *clt = path->clt;
+	bool ok;
+
+	spin_lock(&clt->link_lock);
+	ok = clt->nr_up || !clt->lone_path;
+	if (ok && !clt->nr_up)
+		clt->lone_path = path;
+	spin_unlock(&clt->link_lock);
+	return ok;
+}
+
+/**
+ * rtrs_clt_lone_put - the attempt of a path has ended
+ * @path: path, whatever rtrs_clt_lone_get() said
+ *
+ * Process context.
+ */
+void rtrs_clt_lone_put(struct rtrs_clt_path *path)
+{
+	struct rtrs_clt *clt = path->clt;
+
+	spin_lock(&clt->link_lock);
+	if (clt->lone_path == path)
+		clt->lone_path = NULL;
+	spin_unlock(&clt->link_lock);
+}
+
+/**
+ * rtrs_clt_link_init - prepare the events of a new session
+ * @clt: session
+ */
+void rtrs_clt_link_init(struct rtrs_clt *clt)
+{
+	spin_lock_init(&clt->link_lock);
+	INIT_WORK(&clt->link_work, link_work);
+}
+
+/**
+ * rtrs_clt_link_start - tell the user from now on
+ * @clt: session whose paths were connected
+ *
+ * The user takes it to be up; if it is not any more, that is the first event.
+ */
+void rtrs_clt_link_start(struct rtrs_clt *clt)
+{
+	spin_lock(&clt->link_lock);
+	clt->link_told = 1;
+	clt->link_tell = true;
+	spin_unlock(&clt->link_lock);
+	queue_work(link_wq, &clt->link_work);
+}
+
+/**
+ * rtrs_clt_link_stop - tell the user nothing any more
+ * @clt: session
+ *
+ * May sleep, until an event that is being handled has been.  The work may still run,
+ * without effect, until the last path has gone.
+ */
+void rtrs_clt_link_stop(struct rtrs_clt *clt)
+{
+	spin_lock(&clt->link_lock);
+	clt->link_tell = false;
+	spin_unlock(&clt->link_lock);
+	flush_work(&clt->link_work);
+}
+
+/**
+ * rtrs_clt_link_wq_create - what the events of all sessions share
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int rtrs_clt_link_wq_create(void)
+{
+	link_wq = alloc_workqueue("rtrs_client_link", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	return link_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * rtrs_clt_link_wq_destroy - undo rtrs_clt_link_wq_create()
+ */
+void rtrs_clt_link_wq_destroy(void)
+{
+	destroy_workqueue(link_wq);
+}
