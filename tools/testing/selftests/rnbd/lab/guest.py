@@ -20,9 +20,9 @@ from config import TESTS, LabError, die_with_parent
 # mitigations, no audit, no self-tests; an oops ends the guest at once.
 QEMU_WORDS = """console=ttyS0 loglevel=7 panic=-1 oops=panic nokaslr mitigations=off tsc=reliable
     no_timer_check audit=0 net.ifnames=0 cryptomgr.notests random.trust_cpu=on
-    rcupdate.rcu_expedited=1"""
+    rcupdate.rcu_expedited=1 null_blk.nr_devices=0"""
 UML_WORDS = """console=ttyS0 con=null con0=null,fd:{out} ssl=null ssl0=null,fd:{log}
-    ssl1=fd:{ctl},fd:{ctl} panic=-1 oops=panic loglevel=7 root=/dev/ram0"""
+    ssl1=fd:{ctl},fd:{ctl} panic=-1 oops=panic loglevel=7 root=/dev/ram0 null_blk.nr_devices=0"""
 
 
 class Guest:
@@ -51,11 +51,12 @@ class Guest:
         """The archive with this run's own files, below /lab in the guest."""
         top = self.dir / "payload"
         lab = top / "lab"
-        (lab / "guest").mkdir(parents=True)
-        (lab / "scenarios").mkdir()
-        for path in [*TESTS.glob("lib*"), TESTS / "leftovers.sh"]:
+        (lab / "scenarios").mkdir(parents=True)
+        for path in [*TESTS.glob("lib*"), TESTS / "leftovers.sh", TESTS / "run-one.sh"]:
             shutil.copy(path, lab)
-        shutil.copy(TESTS / "lab/guest/run", lab / "guest")
+        for name in ("guest/run", "lab/kernel-log.bad", "lab/kernel-log.ok"):
+            (lab / name).parent.mkdir(exist_ok=True)
+            shutil.copy(TESTS / "lab" / name.removeprefix("lab/"), lab / name)
         shutil.copy(self.run.scenario.path, lab / "scenarios")
         for source, name in self.run.files:
             (lab / name).parent.mkdir(parents=True, exist_ok=True)

@@ -103,36 +103,52 @@ build() {
 	touch "$dir/done"
 }
 
+# Finds a flavour in the cache or builds it; prints its directory. The lock is the flavour's own,
+# and what is ready is found without waiting for anybody.
+provide() {
+	local flavour=$1 version=$2 frags key dir log
+	frags=$(fragments "$flavour")
+	# shellcheck disable=SC2086 # a list of files
+	key=$(cat "$0" $frags <(echo "$version") | sha256sum | cut -c1-12)
+	dir=$cache/kernels/$flavour-$key
+	log=$cache/kernels/$flavour.log
+	if [ ! -e "$dir/done" ]; then
+		exec 9>"$cache/kernels/.$flavour.lock"
+		flock 9
+	fi
+	if [ ! -e "$dir/done" ]; then
+		say "building $flavour, log in $log"
+		# not as a condition: that would switch set -e off inside
+		set +e
+		(set -e; build "$flavour" "$(source_tree "$version")" "$dir") >"$log" 2>&1 9>&-
+		set -e
+		[ -e "$dir/done" ] || { tail -n 30 "$log" >&2; exit 1; }
+		say "built $flavour in $SECONDS s"
+	fi
+	echo "$dir"
+}
+
+# Prints the directory of the unpacked source, unpacking it first if it is not there.
+source_tree() {
+	local src=$cache/source/linux-$1
+	(
+		flock 8
+		[ -d "$src" ] || unpack "$src"
+	) 8>"$cache/source/.lock" >&2
+	echo "$src"
+}
+
 main() {
-	local version src flavour frags key dir log
+	local version flavour
 	[ $# -gt 0 ] || { sed -n '3,19s/^# \{0,1\}//p' "$0" >&2; exit 2; }
-	[ -e "$tarball" ] || { say "$tarball is missing: run setup.sh kernels"; exit 1; }
+	[ -e "$tarball" ] || { say "$tarball is missing: run setup.sh uml"; exit 1; }
 	version=$(dpkg-query -W -f='${Version}' linux-source-6.12)
-	src=$cache/source/linux-$version
 	mkdir -p "$cache/source" "$cache/kernels"
-	exec 9>"$cache/kernels/.lock"
-	flock 9
-	[ -d "$src" ] || unpack "$src"
 	for flavour; do
-		if [ "$flavour" = source ]; then
-			echo "$src"
-			continue
-		fi
-		frags=$(fragments "$flavour")
-		# shellcheck disable=SC2086 # a list of files
-		key=$(cat "$0" $frags <(echo "$version") | sha256sum | cut -c1-12)
-		dir=$cache/kernels/$flavour-$key
-		log=$cache/kernels/$flavour.log
-		if [ ! -e "$dir/done" ]; then
-			say "building $flavour, log in $log"
-			# not as a condition: that would switch set -e off inside
-			set +e
-			(set -e; build "$flavour" "$src" "$dir") >"$log" 2>&1 9>&-
-			set -e
-			[ -e "$dir/done" ] || { tail -n 30 "$log" >&2; exit 1; }
-			say "built $flavour in $SECONDS s"
-		fi
-		echo "$dir"
+		case $flavour in
+		source)	source_tree "$version" ;;
+		*)	provide "$flavour" "$version" ;;
+		esac
 	done
 }
 
