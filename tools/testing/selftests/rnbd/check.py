@@ -17,6 +17,7 @@ Prints a line as each ends, the reasons of failures, and at the very end "N pass
 N skipped". Exit status 0 only if something passed and nothing failed. Logs stay in the cache.
 """
 import argparse
+import atexit
 import dataclasses
 import fnmatch
 import os
@@ -78,6 +79,15 @@ class Kernels:
             return build.modules(kernel)
 
 
+_children = set()   # host-side checks that run now
+
+
+@atexit.register
+def _kill_children():
+    for process in list(_children):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def run_command(cmd, results, timeout):
     """A host-side check: an executable with exit status 0, 4 (skipped) or anything else."""
     results.mkdir(parents=True, exist_ok=True)
@@ -86,14 +96,15 @@ def run_command(cmd, results, timeout):
         process = subprocess.Popen([str(c) for c in cmd], stdin=subprocess.DEVNULL, stdout=out,
                                    stderr=subprocess.STDOUT, start_new_session=True,
                                    preexec_fn=die_with_parent)
+        _children.add(process)
         try:
             status = process.wait(timeout)
         except subprocess.TimeoutExpired:
             status = None
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            _children.discard(process)
     lines = log.read_text(errors="replace").splitlines()
     if status is None:
         return FAIL, lines[-20:] + [f"not finished after {timeout} s"]
