@@ -21,7 +21,7 @@ file == 1 && / cm_send_rep: / { side[value("qp_num")] = "server" }
 # Opcodes of enum ib_wr_opcode that stay inside the machine: LOCAL_INV and REG_MR.
 function is_local(op) { return op == local_inv || op == reg_mr }
 
-BEGIN { local_inv = 10; reg_mr = 32 }
+BEGIN { local_inv = 7; reg_mr = 32 }
 
 file == 2 && / post: / {
 	s = side[value("qpn")]

@@ -49,10 +49,11 @@ costs() {
 	done
 }
 
-bench_rnbd() { # CONTENDER PARAM...
+bench_rnbd() { # CONTENDER PARAM-OF-RTRS_SERVER...
 	local name=$1 disk
 	shift
-	load_rnbd_server "$@"
+	modprobe rtrs_server "$@"
+	load_rnbd_server
 	load_rnbd_client
 	trace_sides_start
 	disk=$(rnbd_map "device_path=$DISK")

@@ -32,11 +32,12 @@ no_allocations() {
 	check_equal "$1-no-allocation" "" "$(trace_alloc_ours)"
 }
 
-run_mode() { # NAME READ_MESSAGES PARAM...
+run_mode() { # NAME READ_MESSAGES PARAM-OF-RTRS_SERVER...
 	local mode=$1 read_max=$2
 	shift 2
 	test_start "$mode"
-	load_rnbd_server "$@"
+	modprobe rtrs_server "$@"
+	load_rnbd_server
 	load_rnbd_client
 	trace_sides_start
 	disk=$(rnbd_map "device_path=$backing")
