@@ -76,7 +76,8 @@ void rtrs_srv_con_init(struct rtrs_srv_con *con, struct rtrs_srv_path *path, u16
 
 /*
  * The answer with most links must find room while up to signal_interval - 1 work
- * requests have no completion coming; and connection 0 sends INFO_RSP in one chain.
+ * requests have no completion coming; connection 0 sends INFO_RSP in one chain; and a
+ * receive must be left while others wait to be replaced.
  */
 static int init_credits(struct rtrs_srv_con *con)
 {
@@ -84,7 +85,7 @@ static int init_credits(struct rtrs_srv_con *con)
 
 	if (!con->base.cid)
 		need = max_t(u32, need, con->path->bufs.nr_mrs + 1) + RTRS_HB_SEND_WRS;
-	if (con->base.send_wr_max < need || con->base.recv_wr_max < 2 * RTRS_SRV_RECV_BATCH) {
+	if (con->base.send_wr_max < need || con->base.recv_wr_max <= RTRS_SRV_RECV_BATCH) {
 		rtrs_srv_path_err(con->path, "queues of the device are too small: %u, %u\n",
 				  con->base.send_wr_max, con->base.recv_wr_max);
 		return -ENOMEM;
