@@ -134,7 +134,8 @@ static int check_insert(struct rtrs_clt *clt, const struct rtrs_clt_path *new)
 			return -EEXIST;
 		nr++;
 	}
-	return nr < RTRS_MAX_PATHS_NUM ? 0 : -ENOSPC;
+	/* as a server answers that has so many of ours */
+	return nr < RTRS_MAX_PATHS_NUM ? 0 : -ECONNRESET;
 }
 
 /**
@@ -143,7 +144,8 @@ static int check_insert(struct rtrs_clt *clt, const struct rtrs_clt_path *new)
  * @path: path, not connected
  *
  * May sleep.  The list takes over the reference of the caller.
- * Return: 0, -ENODEV (session is being closed), -EEXIST (same addresses), -ENOSPC.
+ * Return: 0, -ENODEV (session is being closed), -EEXIST (same addresses),
+ * -ECONNRESET (too many paths).
  */
 int rtrs_clt_paths_insert(struct rtrs_clt *clt, struct rtrs_clt_path *path)
 {

@@ -140,7 +140,7 @@ static int first_connect(struct rtrs_clt_path *path)
  * @addrs: addresses, ports included; copied
  *
  * Sleeps until the path is connected or has failed; a signal ends the attempt.
- * Return: 0; -EEXIST, -ENODEV, -ENOSPC, -ENOMEM, -ERESTARTSYS, or why it could not be
+ * Return: 0; -EEXIST, -ENODEV, -ENOMEM, -ERESTARTSYS, or why it could not be
  * connected (sysfs-abi 1.2.7).  On failure nothing remains.
  */
 int rtrs_clt_path_add(struct rtrs_clt *clt, const struct rtrs_addr_pair *addrs)
@@ -215,10 +215,10 @@ void rtrs_clt_path_destroy(struct rtrs_clt_path *path)
 		}
 	} while (!rtrs_clt_path_set_state(path, RTRS_CLT_DEAD));
 
-	cancel_delayed_work_sync(&path->work);
 	if (path->published)
 		kobject_del(&path->kobj);
 	rtrs_clt_paths_remove(path);
+	cancel_delayed_work_sync(&path->work);
 	WRITE_ONCE(path->unlisted, true);
 	wake_up_all(&path->wait);
 	kobject_put(&path->kobj);	/* of the list */

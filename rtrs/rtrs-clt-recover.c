@@ -24,6 +24,7 @@
 
 #define RETRY_FIRST_MS		1000	/* shortest pause between attempts, doubled each time */
 #define RETRY_DOUBLINGS		16
+#define SETTLE_MS		1000	/* until a server has forgotten the last attempt */
 #define LONE_WAIT_MS		200	/* another path of the session connects first */
 
 /* ---- down ---- */
@@ -59,6 +60,7 @@ static void path_down(struct rtrs_clt_path *path)
 	rtrs_clt_cons_destroy(path);
 	rtrs_clt_slots_destroy(path);
 	put_dev(path);
+	path->settled_at = jiffies + msecs_to_jiffies(SETTLE_MS);
 }
 
 /* ---- up ---- */
@@ -180,7 +182,7 @@ static unsigned int pause_ms(const struct rtrs_clt_path *path)
 				  min(path->attempts, RETRY_DOUBLINGS));
 
 	/* Clients that lost the same server must not come back as one. */
-	return base / 2 + get_random_u32() % (base / 2 + MSEC_PER_SEC);
+	return (base + RETRY_FIRST_MS) / 2 + get_random_u32() % (base / 2 + MSEC_PER_SEC);
 }
 
 static void plan_retry(struct rtrs_clt_path *path)
@@ -247,19 +249,23 @@ static bool attempts_used_up(const struct rtrs_clt_path *path)
 
 static void retry(struct rtrs_clt_path *path)
 {
-	bool hurry = xchg(&path->hurry, false);
+	bool hurry = READ_ONCE(path->hurry);
+	unsigned long due = hurry ? path->settled_at : path->retry_at;
 
-	if (hurry) {
-		path->attempts = 0;
-		path->give_up = false;
-	} else if (attempts_used_up(path)) {
+	if (!hurry && attempts_used_up(path)) {
 		rtrs_clt_path_log(pr_err, path, "no attempts left after %u, closing\n",
 				  path->attempts);
 		rtrs_clt_path_shut(path, -ENOTCONN);
 		return;
-	} else if (time_before(jiffies, path->retry_at)) {
-		run_again(path, path->retry_at - jiffies);
+	}
+	if (time_before(jiffies, due)) {
+		run_again(path, due - jiffies);
 		return;
+	}
+	if (hurry) {
+		WRITE_ONCE(path->hurry, false);
+		path->attempts = 0;
+		path->give_up = false;
 	}
 
 	path->attempts++;

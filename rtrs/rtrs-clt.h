@@ -203,6 +203,7 @@ struct rtrs_clt_path {
 	bool			first_conn;	/* the server may create the session */
 	bool			give_up;	/* further attempts cannot succeed */
 	u32			mr_pages;	/* of a registration */
+	unsigned long		settled_at;	/* jiffies: not earlier even in a hurry */
 	unsigned long		retry_at;	/* jiffies */
 	unsigned int		attempts;	/* since it was last connected */
 	bool			hurry;		/* also: administrator wants an attempt now */
