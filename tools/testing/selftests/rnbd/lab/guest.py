@@ -136,8 +136,9 @@ class Guest:
                 "-chardev", "stdio,id=out,signal=off", "-device", "virtconsole,chardev=out",
                 "-chardev", f"socket,id=ctl,fd={ctl}", "-device", "virtconsole,chardev=ctl"]
         for number, path in enumerate(self._disks()):
-            args += ["-drive", f"file={path},format=raw,if=none,id=d{number},cache=unsafe",
-                     "-device", f"virtio-blk-pci,drive=d{number},serial={path.name}"]
+            name = str(path).replace(",", ",,")     # as QEMU wants a comma in a value
+            args += ["-drive", f"file={name},format=raw,if=none,id=d{number},cache=unsafe",
+                     "-device", f"virtio-blk-pci,drive=d{number},serial=lab{number}"]
         return args + self._qemu_net()
 
     def _uml(self, ctl, log):

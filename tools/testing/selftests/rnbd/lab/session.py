@@ -229,16 +229,22 @@ class Run:
             return SKIP, [name for r in self.reports.values() for name in r.skipped]
         return PASS, []
 
-    def tail(self, lines=25):
-        """The end of what the guests printed, for a failure report."""
+    def tail(self, context=4, lines=15):
+        """What the guests printed around failed results and at their end."""
         text = []
         for guest in self.guests:
             path = self.results / f"{guest.role}.ktap"
-            shown = path.read_text(errors="replace").splitlines()[-lines:] if path.exists() else []
+            shown = path.read_text(errors="replace").splitlines() if path.exists() else []
+            wanted = set(range(max(0, len(shown) - lines), len(shown)))
+            for number, line in enumerate(shown):
+                if "] not ok " in line:
+                    wanted.update(range(max(0, number - context),
+                                        min(len(shown), number + context)))
+            text += [f"{guest.role} | {shown[number]}" for number in sorted(wanted)]
             error = self.results / f"{guest.role}.err"
-            if error.exists():
-                shown += error.read_text(errors="replace").splitlines()[-5:]
-            text += [f"{guest.role} | {line}" for line in shown]
+            if error.exists() and not self.reports[guest].booted:
+                text += [f"{guest.role} ! {line}" for line in
+                         error.read_text(errors="replace").splitlines()[-8:]]
         return text
 
 
