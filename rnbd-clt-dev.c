@@ -48,6 +48,9 @@ static bool is_mapped(const struct rnbd_clt_map_opts *opts)
 	sess = rnbd_clt_sess_find(opts->sessname);
 	mapped = sess && find(sess, opts->device_path);
 	mutex_unlock(&rnbd_clt_lock);
+	if (mapped)
+		pr_err("map_device: <%s@%s> is mapped already\n", opts->device_path,
+		       opts->sessname);
 	return mapped;
 }
 
@@ -58,7 +61,9 @@ static int insert(struct rnbd_clt_dev *dev)
 	int err = -EEXIST;
 
 	mutex_lock(&rnbd_clt_lock);
-	if (!find(sess, dev->path))
+	if (find(sess, dev->path))
+		rnbd_clt_log(pr_err, dev, "map_device: is mapped already\n");
+	else
 		err = rnbd_clt_links_reserve(dev);
 	if (!err) {
 		spin_lock(&sess->lock);
@@ -271,20 +276,17 @@ free:
 int rnbd_clt_map(const struct rnbd_clt_map_opts *opts)
 {
 	struct rnbd_clt_session *sess;
-	int err = -EEXIST;
+	int err;
 
 	pr_info("<%s@%s> mapping requested: access %s, %u poll queues\n", opts->device_path,
 		opts->sessname, rnbd_access_mode_str(opts->access_mode), opts->nr_poll_queues);
-	if (!is_mapped(opts)) {
-		sess = rnbd_clt_sess_get(opts);
-		if (IS_ERR(sess))
-			return PTR_ERR(sess);
-		err = map_over(sess, opts);
-		rnbd_clt_sess_put(sess);
-	}
-	if (err == -EEXIST)
-		pr_err("map_device: <%s@%s> is mapped already\n", opts->device_path,
-		       opts->sessname);
+	if (is_mapped(opts))
+		return -EEXIST;
+	sess = rnbd_clt_sess_get(opts);
+	if (IS_ERR(sess))
+		return PTR_ERR(sess);
+	err = map_over(sess, opts);
+	rnbd_clt_sess_put(sess);
 	return err;
 }
 
