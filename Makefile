@@ -61,17 +61,17 @@ release = $(shell cat $(KDIR)/include/config/kernel.release)
 all: modules
 
 modules: kdir
-	$(kbuild) modules
+	+@$(kbuild) modules
 
 modules_install: kdir
-	$(kbuild) INSTALL_MOD_DIR=$(INSTALL_MOD_DIR) modules_install
+	+@$(kbuild) INSTALL_MOD_DIR=$(INSTALL_MOD_DIR) modules_install
 	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(release)
 
 install: modules_install
 	@echo "Installed for $(release); next: modprobe rnbd_server or modprobe rnbd_client (README.md)"
 
 clean: kdir
-	$(kbuild) clean
+	+@$(kbuild) clean
 
 kdir:
 	@test -e $(KDIR)/include/config/kernel.release || { \
