@@ -68,6 +68,8 @@ static int agree(struct rtrs_clt *clt, struct rtrs_clt_path *path)
 {
 	u32 limit = min_t(u32, path->conn.queue_depth, slot_limit(path));
 	u16 segments = min_t(u32, clt->max_segments_asked, path->mr_pages);
+	/* What a request of single pages reaches: sysfs-abi 1.6. */
+	u32 io_size = min_t(u32, path->max_io_size, segments * RTRS_CLT_MR_PAGE_SIZE);
 
 	lockdep_assert_held(&clt->paths_mutex);
 
@@ -75,13 +77,13 @@ static int agree(struct rtrs_clt *clt, struct rtrs_clt_path *path)
 		clt->queue_depth = path->conn.queue_depth;
 		clt->nr_slots = limit;
 		clt->max_segments = segments;
-		clt->max_io_size = path->max_io_size;
+		clt->max_io_size = io_size;
 	}
 	if (clt->queue_depth != path->conn.queue_depth || clt->nr_slots > limit)
 		return -EINVAL;
 
 	clt->max_segments = min(clt->max_segments, segments);
-	clt->max_io_size = min(clt->max_io_size, path->max_io_size);
+	clt->max_io_size = min(clt->max_io_size, io_size);
 	path->nr_slots = clt->nr_slots;
 	return 0;
 }
