@@ -63,7 +63,7 @@ all: modules
 modules: kdir
 	+@$(kbuild) modules
 
-modules_install: kdir
+modules_install: modules
 	+@$(kbuild) INSTALL_MOD_DIR=$(INSTALL_MOD_DIR) modules_install
 	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(release)
 
@@ -85,7 +85,7 @@ check demo bench:
 help:
 	@echo 'Modules, for the kernel of KDIR (now $(KDIR)):'
 	@echo '  all              build the modules (default)'
-	@echo '  modules_install  install them into $(INSTALL_MOD_DIR)/ of the kernel, run depmod'
+	@echo '  modules_install  build, install into $(INSTALL_MOD_DIR)/ of the kernel, run depmod'
 	@echo '  install          the same, then say what comes next'
 	@echo '  clean            remove what was built'
 	@echo 'Variables: KDIR=, INSTALL_MOD_PATH=, INSTALL_MOD_DIR=, W=1, C=2, LLVM=1'
