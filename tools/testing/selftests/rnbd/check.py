@@ -5,7 +5,8 @@
     check.py                              everything of the quick tier
     TESTS="map io@6.1" check.py           these only; * and ? are patterns
     TESTS="*@uml" check.py                all scenarios, in User Mode Linux alone
-    KERNELS=6.12 check.py                 on fewer kernels (default "6.12 6.1 uml")
+    KERNELS=6.12 check.py                 on fewer kernels (default "6.12 6.1 uml"), or on
+                                          others: uml-kasan, base, kasan, kcsan (kernel-build.sh)
     TIER=full check.py                    the long ones too
     check.py --list                       names only
 
@@ -143,12 +144,12 @@ def all_checks(kernels, results):
             [LAB / "negative.py", "--kernel", negative,
              "--results", results / "lab-negative"], results / "lab-negative", 400))
     # native speed first: what fails there fails within seconds
-    for name in sorted(kernels.names, key=lambda n: bool(scenario.STOCK.match(n))):
+    for name in sorted(kernels.names, key=scenario.is_uml, reverse=True):
         for scen in scenario.every():
             if scen.runs_on(name):
                 where = results / f"{scen.name}@{name}"
-                yield Check(f"{scen.name}@{name}", min(CPUS, scen.cpus * scen.guests)
-                            if scenario.STOCK.match(name) else 1,
+                cpus = 1 if scenario.is_uml(name) else min(CPUS, scen.cpus * scen.guests)
+                yield Check(f"{scen.name}@{name}", cpus,
                             lambda n=name, s=scen, w=where: check_scenario(kernels, n, s, w),
                             scen.tier)
 

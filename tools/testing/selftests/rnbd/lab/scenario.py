@@ -5,8 +5,8 @@ A scenario has header lines "# lab: KEY=VALUE ..." among its first comments:
   guests=N        machines it needs, 1 (default) to 3; the same script runs on each
   roles=A,B       their roles (LAB_ROLE), default "solo", or "server,client[,third]"
   timeout=SEC     for the whole run, boot included (default 60)
-  kernel=LIST     kernels it runs on, of those that were asked for: "any" is every stock kernel
-                  (default), others by name, for example any,uml or 6.12
+  kernel=LIST     kernels it runs on, of those that were asked for: "any" is every kernel in QEMU
+                  (default), others by name, for example any,uml or 6.12; uml means uml-kasan too
   tier=quick|full quick ones run in every check (default), full ones only with TIER=full
   modules=no      does not use the project's modules
   mem=SIZE        memory of a guest (default 1G)
@@ -54,7 +54,15 @@ class Scenario:
         return self.smp or (2 if self.guests == 1 else 1)
 
     def runs_on(self, kernel):
-        return kernel in self.kernels or (bool(STOCK.match(kernel)) and "any" in self.kernels)
+        return kernel in self.kernels or ("uml" if is_uml(kernel) else "any") in self.kernels
+
+    def timeout_on(self, kernel):
+        """Checkers make a kernel several times slower."""
+        return self.timeout * (4 if kernel.endswith(("kasan", "kcsan")) else 1)
+
+
+def is_uml(kernel):
+    return kernel.startswith("uml")
 
 
 def _fields(path):

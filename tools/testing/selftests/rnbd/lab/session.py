@@ -124,7 +124,7 @@ class Run:
     # --- listening --------------------------------------------------------------------------------
 
     def _listen(self):
-        deadline = self.started + self.scenario.timeout
+        deadline = self.started + self.scenario.timeout_on(self.kernel.name)
         dumped = hurried = False
         while self._open_outputs():
             now = time.monotonic()
