@@ -55,6 +55,8 @@ static int take_accept(struct rtrs_clt_con *con, const struct rdma_conn_param *p
 
 	con->link = RTRS_CLT_CON_UP;
 	err = rtrs_wire_get_accept(&rsp, param->private_data, param->private_data_len);
+	if (!err && rsp.ext_use & ~RTRS_CLT_EXT)
+		err = -EPROTO;
 	if (err) {
 		rtrs_clt_path_log(pr_err_ratelimited, con->path,
 				  "connection %u: accept cannot be used: %pe\n",
@@ -257,6 +259,7 @@ static int handshake(struct rtrs_clt_con *con)
 		.sess_uuid	= path->uuid,
 		.paths_uuid	= path->clt->uuid,
 		.first_conn	= con->base.cid || path->first_conn,
+		.ext_offer	= con->base.cid ? 0 : RTRS_CLT_EXT,
 	};
 	struct rtrs_msg_conn_req msg;
 	struct rdma_conn_param param = {

@@ -144,31 +144,34 @@ static void inv_done(struct ib_cq *cq, struct ib_wc *wc)
 /**
  * struct message - what a receive has brought
  * @imm: immediate, host byte order
- * @has_rkey: @buf_id and @rkey are there
- * @buf_id: chunk
- * @rkey: new key of the chunk
+ * @nr: number of @entries; 0 when no key has come
+ * @entries: chunks and their keys; more than one only as short answers
  */
 struct message {
-	u32	imm;
-	bool	has_rkey;
-	u16	buf_id;
-	u32	rkey;
+	u32				imm;
+	unsigned int			nr;
+	struct rtrs_msg_rkey_rsp	entries[RTRS_ANSWER_BATCH];
 };
 
 /* Checks of wire specification 17.26; must run before the buffer is posted again. */
 static int get_message(struct rtrs_clt_path *path, struct rtrs_recv_slot *recv,
 		       const struct ib_wc *wc, struct message *msg)
 {
+	msg->nr = 0;
+	msg->imm = 0;
 	if (!(wc->wc_flags & IB_WC_WITH_IMM))
 		return -EPROTO;
 	msg->imm = be32_to_cpu(wc->ex.imm_data);
-	msg->has_rkey = wc->opcode == IB_WC_RECV;
-	if (!msg->has_rkey)
+	if (wc->opcode != IB_WC_RECV)
 		return 0;
-	if (!path->conn.new_rkey)
+
+	/* Only AI mode has receives with room, and what is longer has met no receive. */
+	if (!wc->byte_len || wc->byte_len > recv->ring->size ||
+	    wc->byte_len % sizeof(msg->entries[0]))
 		return -EPROTO;
-	return rtrs_wire_get_rkey_rsp(rtrs_recv_ring_data(recv->ring, recv), wc->byte_len,
-				      path->conn.queue_depth, &msg->buf_id, &msg->rkey);
+	msg->nr = wc->byte_len / sizeof(msg->entries[0]);
+	memcpy(msg->entries, rtrs_recv_ring_data(recv->ring, recv), wc->byte_len);
+	return 0;
 }
 
 /* Does the slot wait for an answer on this connection (17.24)? */
@@ -180,33 +183,71 @@ static bool phase_awaits(u32 phase, u16 cid)
 }
 
 /*
- * The key is stored before the slot can become free, and only for a slot that waits.
- * The loop ends: the other events of a slot are one each.
+ * The key is stored before the slot can become free, and only for a slot that waits;
+ * without one the old key stays valid.  The loop ends: the other events of a slot are
+ * one each.
  */
-static int recv_answer(struct rtrs_clt_con *con, const struct message *msg)
+static int answer_slot(struct rtrs_clt_con *con, u32 id, int err, const u32 *rkey)
 {
+	u32 event = RTRS_CLT_SLOT_ANSWERED | (u32)-err << RTRS_CLT_SLOT_ERR_SHIFT;
 	struct rtrs_clt_path *path = con->path;
-	u32 id = rtrs_imm_rsp_id(msg->imm), event;
 	struct rtrs_clt_slot *slot;
 	int phase;
 
-	if (id >= path->nr_slots || msg->has_rkey != path->conn.new_rkey ||
-	    (msg->has_rkey && msg->buf_id != id))
+	if (id >= path->nr_slots)
 		return -EPROTO;
 
 	slot = &path->slots[id];
-	event = RTRS_CLT_SLOT_ANSWERED |
-		(u32)-rtrs_imm_rsp_errno(msg->imm) << RTRS_CLT_SLOT_ERR_SHIFT;
 	phase = atomic_read_acquire(&slot->phase);
 	do {
 		if (!phase_awaits(phase, con->base.cid))
 			return -EPROTO;
-		if (msg->has_rkey)
-			path->chunks[id].rkey = msg->rkey;
+		if (rkey)
+			path->chunks[id].rkey = *rkey;
 	} while (!atomic_try_cmpxchg(&slot->phase, &phase, phase | event));
 
 	slot_proceed(slot, phase | event);
 	return 0;
+}
+
+/* The first entry belongs to the immediate, the others are further successes. */
+static int answer_entry(struct rtrs_clt_con *con, const struct message *msg, unsigned int i)
+{
+	u16 id;
+	u32 rkey;
+	int err;
+
+	err = rtrs_wire_get_rkey_rsp(&msg->entries[i], sizeof(msg->entries[i]),
+				     con->path->conn.queue_depth, &id, &rkey);
+	if (err)
+		return err;
+	if (i)
+		return answer_slot(con, id, 0, &rkey);
+	if (id != rtrs_imm_rsp_id(msg->imm))
+		return -EPROTO;
+	return answer_slot(con, id, rtrs_imm_rsp_errno(msg->imm), &rkey);
+}
+
+/* In AI mode every answer brings keys, unless short answers are in force. */
+static bool keys_must_come(const struct rtrs_conn_rsp *conn)
+{
+	return conn->new_rkey && !(conn->ext_use & RTRS_EXT_SHORT_ANSWER);
+}
+
+static int recv_answer(struct rtrs_clt_con *con, const struct message *msg)
+{
+	unsigned int i;
+	int err = 0;
+
+	if (!msg->nr && keys_must_come(&con->path->conn))
+		return -EPROTO;
+	if (!msg->nr)
+		return answer_slot(con, rtrs_imm_rsp_id(msg->imm),
+				   rtrs_imm_rsp_errno(msg->imm), NULL);
+
+	for (i = 0; i < msg->nr && !err; i++)
+		err = answer_entry(con, msg, i);
+	return err;
 }
 
 static int handle_message(struct rtrs_clt_con *con, const struct message *msg)
@@ -218,7 +259,7 @@ static int handle_message(struct rtrs_clt_con *con, const struct message *msg)
 		return recv_answer(con, msg);
 	case RTRS_HB_MSG_IMM:
 	case RTRS_HB_ACK_IMM:
-		if (msg->has_rkey)
+		if (msg->nr)
 			return -EPROTO;
 		rtrs_hb_recv(&con->path->hb, type);
 		return 0;
@@ -241,7 +282,7 @@ static void recv_done(struct ib_cq *cq, struct ib_wc *wc)
 	struct rtrs_recv_slot *recv = container_of(wc->wr_cqe, struct rtrs_recv_slot, cqe);
 	struct rtrs_clt_con *con = cq->cq_context;
 	struct rtrs_clt_path *path = con->path;
-	struct message msg = {};
+	struct message msg;
 	int err;
 
 	if (unlikely(wc->status != IB_WC_SUCCESS)) {
@@ -266,6 +307,14 @@ static void recv_done(struct ib_cq *cq, struct ib_wc *wc)
 	}
 }
 
+/* Bytes of a receive after the INFO exchange. */
+static unsigned int recv_size(const struct rtrs_conn_rsp *conn)
+{
+	unsigned int entries = conn->ext_use & RTRS_EXT_SHORT_ANSWER ? RTRS_ANSWER_BATCH : 1;
+
+	return conn->new_rkey ? entries * sizeof(struct rtrs_msg_rkey_rsp) : 0;
+}
+
 /**
  * rtrs_clt_recv_start - post the receives of a connection
  * @con: connection after the INFO exchange, before the first request
@@ -277,10 +326,9 @@ int rtrs_clt_recv_start(struct rtrs_clt_con *con)
 	struct rtrs_clt_path *path = con->path;
 	unsigned int nr = RTRS_CLT_RECV_WRS *
 			  (con->base.cid ? path->nr_slots : RTRS_SERVICE_QUEUE_DEPTH);
-	unsigned int size = path->conn.new_rkey ? sizeof(struct rtrs_msg_rkey_rsp) : 0;
 	int err;
 
-	err = rtrs_recv_ring_create(&con->ring, &con->base, nr, size, recv_done);
+	err = rtrs_recv_ring_create(&con->ring, &con->base, nr, recv_size(&path->conn), recv_done);
 	return err ?: rtrs_recv_ring_post_all(&con->ring);
 }
 

@@ -38,6 +38,9 @@
 #define RTRS_CLT_MR_PAGE_SIZE	4096	/* page size of client registrations, bytes */
 #define RTRS_CLT_HDR_SIZE	ALIGN(RTRS_USR_MSG_MAX + RTRS_MAX_REQ_HDR, 8)
 
+/* Extensions that this client knows. */
+#define RTRS_CLT_EXT		RTRS_EXT_SHORT_ANSWER
+
 /* Work requests that one slot may have in the send queue: register, write, invalidate. */
 #define RTRS_CLT_SEND_WRS	3
 /* Receives for each slot: one for the answer, one for a message that may precede it. */

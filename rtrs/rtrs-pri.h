@@ -290,6 +290,7 @@ int rtrs_addr_format_path(const struct sockaddr_storage *src, const struct socka
  * @sess_uuid: identity of the path
  * @paths_uuid: identity of the session
  * @first_conn: the session may be created
+ * @ext_offer: extensions that the client knows; only looked at with connection 0
  */
 struct rtrs_conn_req {
 	u16	cid;
@@ -298,6 +299,7 @@ struct rtrs_conn_req {
 	uuid_t	sess_uuid;
 	uuid_t	paths_uuid;
 	bool	first_conn;
+	u32	ext_offer;
 };
 
 /**
@@ -306,12 +308,14 @@ struct rtrs_conn_req {
  * @max_io_size: bytes of data of a request
  * @max_hdr_size: bytes for user message and header
  * @new_rkey: AI mode
+ * @ext_use: extensions in force; only looked at with connection 0
  */
 struct rtrs_conn_rsp {
 	u16	queue_depth;
 	u32	max_io_size;
 	u32	max_hdr_size;
 	bool	new_rkey;
+	u32	ext_use;
 };
 
 /**

@@ -12,6 +12,7 @@
 #ifndef RTRS_PROTO_H
 #define RTRS_PROTO_H
 
+#include <linux/bits.h>
 #include <linux/build_bug.h>
 #include <linux/errno.h>
 #include <linux/log2.h>
@@ -43,6 +44,14 @@ enum rtrs_msg_type {
 	RTRS_MSG_RKEY_RSP	= 4,
 };
 
+/*
+ * Extensions: offered in the connect request of connection 0, put in force by its accept.
+ * Bits 0..15 are numbered by the specification of the extensions, 16 and up by us.
+ */
+#define RTRS_EXT_MAGIC			0x4658
+#define RTRS_EXT_SHORT_ANSWER		BIT(16)	/* Documentation/rtrs.rst, "Short answers" */
+#define RTRS_ANSWER_BATCH		8	/* answers in one message, at most */
+
 #define RTRS_CONN_FIRST_F		0x01	/* rtrs_msg_conn_req.flags */
 #define RTRS_MSG_NEW_RKEY_F		0x02	/* rtrs_msg_conn_rsp.flags: AI mode */
 #define RTRS_MSG_NEED_INVAL_F		0x01	/* rtrs_msg_rdma_read.flags */
@@ -59,8 +68,8 @@ enum rtrs_msg_type {
  * @paths_uuid: identity of the session, the same for all its paths
  * @flags: %RTRS_CONN_FIRST_F: the server may create the session
  * @reserved1: zero
- * @ext_magic: reserved for the negotiation of extensions, zero
- * @ext_offer: reserved for the negotiation of extensions, zero
+ * @ext_magic: %RTRS_EXT_MAGIC when @ext_offer is meant, else zero
+ * @ext_offer: extensions that the client can use on this path
  * @reserved2: zero
  */
 struct rtrs_msg_conn_req {
@@ -92,9 +101,9 @@ static_assert(offsetof(struct rtrs_msg_conn_req, ext_offer) == 48);
  * @max_io_size: bytes of data that fit a chunk
  * @max_hdr_size: bytes of a chunk kept for headers
  * @flags: %RTRS_MSG_NEW_RKEY_F in AI mode
- * @ext_magic: reserved for the negotiation of extensions, zero
+ * @ext_magic: %RTRS_EXT_MAGIC when @ext_use is meant, else zero
  * @reserved1: zero
- * @ext_use: reserved for the negotiation of extensions, zero
+ * @ext_use: extensions that are in force on this path, a subset of the offer
  * @reserved2: zero
  */
 struct rtrs_msg_conn_rsp {

@@ -29,13 +29,14 @@ static void reject(struct rdma_cm_id *id, int err)
 	rdma_reject(id, &msg, sizeof(msg), IB_CM_REJ_CONSUMER_DEFINED);
 }
 
-static int accept(struct rdma_cm_id *id)
+static int accept(struct rdma_cm_id *id, const struct rtrs_srv_con *con)
 {
 	struct rtrs_conn_rsp rsp = {
 		.queue_depth	= rtrs_srv_conf.queue_depth,
 		.max_io_size	= rtrs_srv_conf.chunk_size - rtrs_srv_conf.max_hdr_size,
 		.max_hdr_size	= rtrs_srv_conf.max_hdr_size,
 		.new_rkey	= rtrs_srv_conf.new_rkey,
+		.ext_use	= con->base.cid ? 0 : con->path->ext,
 	};
 	struct rtrs_msg_conn_rsp msg;
 	struct rdma_conn_param param = {
@@ -85,7 +86,7 @@ static int accept_con(struct rtrs_srv_con *con, struct rdma_cm_id *id)
 
 	id->context = con;
 	id->event_handler = con_handler;
-	err = accept(id);
+	err = accept(id, con);
 	if (err) {
 		rtrs_srv_con_cancel(con);
 		goto fail;

@@ -72,6 +72,7 @@ void rtrs_srv_con_init(struct rtrs_srv_con *con, struct rtrs_srv_path *path, u16
 	con->base.cid = cid;
 	spin_lock_init(&con->lock);
 	INIT_LIST_HEAD(&con->waiting);
+	INIT_LIST_HEAD(&con->held);
 }
 
 /*
@@ -92,6 +93,7 @@ static int init_credits(struct rtrs_srv_con *con)
 	}
 
 	con->credits = con->base.send_wr_max - (con->base.cid ? 0 : RTRS_HB_SEND_WRS);
+	con->short_max = min_t(u32, con->base.dev->max_send_sge, RTRS_ANSWER_BATCH);
 	con->signal_interval = min_t(u32, con->credits / 2, RTRS_SRV_SIGNAL_INTERVAL);
 	return 0;
 }
@@ -114,7 +116,7 @@ int rtrs_srv_con_create(struct rtrs_srv_con *con, struct rdma_cm_id *id)
 	struct rtrs_con_attr attr = {
 		.max_send_wr	= wanted_send_wrs(con),
 		.max_recv_wr	= wanted_recv_wrs(con),
-		.max_send_sge	= 1,
+		.max_send_sge	= path->ext & RTRS_EXT_SHORT_ANSWER ? RTRS_ANSWER_BATCH : 1,
 		.comp_vector	= con->base.cid,
 		.poll_ctx	= IB_POLL_WORKQUEUE,
 		.cq_priv	= con,
@@ -220,6 +222,7 @@ int rtrs_srv_con_post(struct rtrs_srv_con *con, struct ib_send_wr *first)
 			continue;
 		wr->send_flags |= IB_SEND_SIGNALED;
 		con->unsignalled = 0;
+		WRITE_ONCE(con->answers_then, con->answers);
 	}
 	return rtrs_con_post_send(&con->base, first);
 }

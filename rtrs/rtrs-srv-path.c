@@ -164,6 +164,7 @@ static void init_cons(struct rtrs_srv_path *path)
 		rtrs_srv_con_init(con, path, i);
 		con->recv_cqe.done = rtrs_srv_io_recv_done;
 		con->send_cqe.done = rtrs_srv_rsp_send_done;
+		con->short_cqe.done = rtrs_srv_rsp_short_done;
 	}
 }
 
@@ -211,6 +212,7 @@ static struct rtrs_srv_path *alloc_path(const struct rtrs_conn_req *req)
 	}
 
 	path->nr_cons = req->cid_num;
+	path->ext = req->ext_offer & rtrs_srv_conf.ext;
 	path->uuid = req->sess_uuid;
 	path->state = RTRS_SRV_CLOSED;
 	path->dev_user.removed = device_removed;

@@ -51,10 +51,17 @@ static bool has_data(const struct rtrs_srv_slot *slot)
 	return !slot->err && slot->hdr.has_desc;
 }
 
+/* Does the answer bring a key?  Short answers leave out one that stays as it is. */
+static bool has_key(const struct rtrs_srv_slot *slot)
+{
+	return rtrs_srv_conf.new_rkey &&
+	       (slot->revoked || !(slot->con->path->ext & RTRS_EXT_SHORT_ANSWER));
+}
+
 /* Data and immediate can be one message when nothing has to come between them. */
 static bool data_with_imm(const struct rtrs_srv_slot *slot)
 {
-	return has_data(slot) && !slot->hdr.need_inval && !rtrs_srv_conf.new_rkey;
+	return has_data(slot) && !slot->hdr.need_inval && !has_key(slot);
 }
 
 static unsigned int nr_answer_wrs(const struct rtrs_srv_slot *slot)
@@ -94,14 +101,14 @@ static void push_rsp(struct answer *answer, const struct rtrs_srv_slot *slot)
 		.wr.opcode	= IB_WR_RDMA_WRITE_WITH_IMM,
 		.wr.ex.imm_data	= cpu_to_be32(imm),
 	};
-	if (rtrs_srv_conf.new_rkey) {
+	if (data_with_imm(slot)) {
+		fill_data(answer, &answer->rsp, slot);
+	} else if (rtrs_srv_conf.new_rkey) {
 		rtrs_srv_bufs_rkey_sge(&path->bufs, slot->req.slot, &answer->rkey_sge);
 		answer->rkey_sge.lkey = path->dev->pd->local_dma_lkey;
 		answer->rsp.wr.opcode = IB_WR_SEND_WITH_IMM;
 		answer->rsp.wr.sg_list = &answer->rkey_sge;
 		answer->rsp.wr.num_sge = 1;
-	} else if (data_with_imm(slot)) {
-		fill_data(answer, &answer->rsp, slot);
 	}
 	push(answer, &answer->rsp.wr);
 }
@@ -242,6 +249,7 @@ static void return_credits(struct rtrs_srv_con *con, u32 credits)
 	spin_lock_irqsave(&con->lock, flags);
 	con->credits += credits;
 	ended = post_waiting(con);
+	ended += rtrs_srv_short_post(con);
 	spin_unlock_irqrestore(&con->lock, flags);
 	if (ended)
 		percpu_ref_put_many(&con->path->inflight, ended);
@@ -262,7 +270,32 @@ void rtrs_srv_rsp_send_done(struct ib_cq *cq, struct ib_wc *wc)
 		rtrs_srv_path_fail_wc(con->path, "send", wc);
 		return;
 	}
+	/* More answers have left before the device was through with this one. */
+	if (READ_ONCE(con->answers) != READ_ONCE(con->answers_then))
+		WRITE_ONCE(con->crowded, RTRS_SRV_CROWD);
 	return_credits(con, con->signal_interval);
+}
+
+/**
+ * rtrs_srv_rsp_short_done - a message of short answers has arrived, or failed
+ * @cq: completion queue of the connection
+ * @wc: completion
+ *
+ * Context: process (workqueue of the completion queue).
+ */
+void rtrs_srv_rsp_short_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_srv_con *con = container_of(wc->wr_cqe, struct rtrs_srv_con, short_cqe);
+
+	if (unlikely(wc->status != IB_WC_SUCCESS)) {
+		rtrs_srv_path_fail_wc(con->path, "send", wc);
+		return;
+	}
+	/* Only cleared here; set under the lock, by whoever sees it clear. */
+	WRITE_ONCE(con->short_out, false);
+	if (con->crowded && list_empty_careful(&con->held))
+		WRITE_ONCE(con->crowded, con->crowded - 1);
+	return_credits(con, 1);
 }
 
 static void start_revoke(struct rtrs_srv_slot *slot, void (*revoked)(struct rtrs_srv_req *req))
@@ -346,6 +379,18 @@ int rtrs_srv_revoke(struct rtrs_srv_req *req, void (*revoked)(struct rtrs_srv_re
 }
 EXPORT_SYMBOL_GPL(rtrs_srv_revoke);
 
+static unsigned int take_answer(struct rtrs_srv_con *con, struct rtrs_srv_slot *slot)
+{
+	lockdep_assert_held(&con->lock);
+
+	WRITE_ONCE(con->answers, con->answers + 1);
+	if (!READ_ONCE(con->crowded) || !rtrs_srv_short_fits(slot))
+		return post_or_wait(con, slot);
+
+	list_add_tail(&slot->entry, &con->held);
+	return rtrs_srv_short_post(con);
+}
+
 /**
  * rtrs_srv_respond - answer a request
  * @req: request, owned by the caller until now; not to be touched afterwards
@@ -376,13 +421,13 @@ void rtrs_srv_respond(struct rtrs_srv_req *req, int err)
 	spin_lock_irqsave(&con->lock, flags);
 	drained = con->drained;
 	if (!drained)
-		ended = post_or_wait(con, slot);
+		ended = take_answer(con, slot);
 	spin_unlock_irqrestore(&con->lock, flags);
 
 	if (drained)
 		rtrs_srv_slot_drop(slot);
 	else if (ended)
-		percpu_ref_put(&path->inflight);
+		percpu_ref_put_many(&path->inflight, ended);
 }
 EXPORT_SYMBOL_GPL(rtrs_srv_respond);
 
@@ -400,6 +445,7 @@ void rtrs_srv_rsp_flush(struct rtrs_srv_con *con)
 	spin_lock_irq(&con->lock);
 	con->drained = true;
 	list_splice_init(&con->waiting, &waiting);
+	list_splice_tail_init(&con->held, &waiting);
 	spin_unlock_irq(&con->lock);
 
 	list_for_each_entry_safe(slot, next, &waiting, entry) {

@@ -51,6 +51,11 @@ static uint max_connections = RTRS_MAX_CON_NUM;
 module_param(max_connections, uint, 0444);
 MODULE_PARM_DESC(max_connections, "Connections of a path, 1..4096 (default: 4096)");
 
+static bool extensions = true;
+module_param(extensions, bool, 0444);
+MODULE_PARM_DESC(extensions,
+		 "Use extensions of the protocol with clients that know them (default: Y)");
+
 struct rtrs_srv_conf rtrs_srv_conf;
 struct workqueue_struct *rtrs_srv_up_wq;
 struct workqueue_struct *rtrs_srv_close_wq;
@@ -311,6 +316,7 @@ static int read_params(void)
 		.max_sessions		= max_sessions,
 		.max_half_open		= max_half_open,
 		.max_connections	= max_connections,
+		.ext			= extensions ? RTRS_SRV_EXT : 0,
 	};
 	return 0;
 }

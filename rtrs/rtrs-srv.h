@@ -2,7 +2,7 @@
 /*
  * RTRS server: objects and who offers what.  The prototypes are grouped by the file
  * that defines them; a file calls what stands below it here, and rtrs-pri.h:
- * srv > listen > cm > info > path > sess > io > rsp > slot > con > buf > state.  sysfs
+ * srv > listen > cm > info > path > sess > io > rsp > short > slot > con > buf > state.  sysfs
  * files call state.
  *
  * Objects: the service (struct rtrs_srv) holds sessions, a session holds slots and
@@ -33,9 +33,11 @@
 #include "rtrs-pri.h"
 
 #define RTRS_SRV_RECV_BATCH		16	/* empty receives that are posted together */
+#define RTRS_SRV_CROWD			16	/* see rtrs_srv_con.crowded */
 #define RTRS_SRV_SIGNAL_INTERVAL	32	/* every n-th send asks for a completion */
 #define RTRS_SRV_MAX_ANSWER_WRS		4	/* data, invalidate, register, answer */
 #define RTRS_SRV_HALF_OPEN_MS		30000	/* longest pause between two connections */
+#define RTRS_SRV_EXT			RTRS_EXT_SHORT_ANSWER	/* extensions that we know */
 #define RTRS_SRV_FENCE_MS		25000	/* below the 30 s that a client waits */
 
 /**
@@ -48,6 +50,7 @@
  * @max_sessions: sessions of the service
  * @max_half_open: paths of the service that are not connected yet
  * @max_connections: connections of a path
+ * @ext: extensions for clients that know them
  */
 struct rtrs_srv_conf {
 	u16		queue_depth;
@@ -58,6 +61,7 @@ struct rtrs_srv_conf {
 	unsigned int	max_sessions;
 	unsigned int	max_half_open;
 	unsigned int	max_connections;
+	u32		ext;
 };
 
 /**
@@ -110,7 +114,14 @@ struct rtrs_srv_path;
  * @stopped: nothing is posted any more
  * @drained: the queue pair is dead and nothing is left in it
  * @waiting: &rtrs_srv_slot.entry, answers and invalidations that wait for credits
- * @send_cqe: completion of every send
+ * @send_cqe: completion of every send but the next
+ * @held: &rtrs_srv_slot.entry, short answers that leave with the next message
+ * @answers: answers so far, wraps
+ * @answers_then: the same when the last completion of @send_cqe was asked for
+ * @crowded: not 0: short answers are gathered, until so many completions found none
+ * @short_out: a message of short answers is on its way
+ * @short_max: short answers in a message
+ * @short_cqe: completion of a message of short answers
  *
  * Lives as long as its path; the close work takes queue pair and CM id away.
  */
@@ -129,6 +140,13 @@ struct rtrs_srv_con {
 	bool			drained;
 	struct list_head	waiting;
 	struct ib_cqe		send_cqe;
+	struct list_head	held;
+	u32			answers;
+	u32			answers_then;
+	u8			crowded;
+	bool			short_out;
+	u8			short_max;
+	struct ib_cqe		short_cqe;
 };
 
 /**
@@ -269,6 +287,7 @@ struct rtrs_srv_bufs {
  * @dev: RDMA device
  * @stats: per-CPU counters
  * @hb: heartbeat
+ * @ext: extensions in force
  * @nr_cons: number of @cons
  * @kobj: directory in sysfs and the reference count; the last put may sleep
  * @uuid: identity of the path
@@ -303,6 +322,7 @@ struct rtrs_srv_path {
 	struct rtrs_dev			*dev;
 	struct rtrs_rdma_stats __percpu	*stats;
 	struct rtrs_hb			hb;
+	u32				ext;
 
 	/* life of the path */
 	u16				nr_cons;
@@ -393,8 +413,14 @@ void rtrs_srv_io_resume_work(struct work_struct *work);
 /* ---- rtrs-srv-rsp.c; and what rtrs.h offers to answer and to revoke ---- */
 
 void rtrs_srv_rsp_send_done(struct ib_cq *cq, struct ib_wc *wc);
+void rtrs_srv_rsp_short_done(struct ib_cq *cq, struct ib_wc *wc);
 void rtrs_srv_rsp_revoke_done(struct ib_cq *cq, struct ib_wc *wc);
 void rtrs_srv_rsp_flush(struct rtrs_srv_con *con);
+
+/* ---- rtrs-srv-short.c ---- */
+
+bool rtrs_srv_short_fits(const struct rtrs_srv_slot *slot);
+unsigned int rtrs_srv_short_post(struct rtrs_srv_con *con);
 
 /* ---- rtrs-srv-slot.c ---- */
 

@@ -36,6 +36,18 @@ static bool is_our_protocol(__le16 magic, __le16 version)
 	       VERSION_MAJOR(le16_to_cpu(version)) == RTRS_PROTO_VER_MAJOR;
 }
 
+static void put_ext(__le16 *magic, __le32 *bits, u32 ext)
+{
+	*magic = cpu_to_le16(ext ? RTRS_EXT_MAGIC : 0);
+	*bits = cpu_to_le32(ext);
+}
+
+/* Without the magic the peer knows nothing of extensions, whatever the bytes say. */
+static u32 get_ext(__le16 magic, __le32 bits)
+{
+	return le16_to_cpu(magic) == RTRS_EXT_MAGIC ? le32_to_cpu(bits) : 0;
+}
+
 /**
  * rtrs_wire_put_conn_req - private data of a connect request (2.3)
  * @msg: message
@@ -52,6 +64,7 @@ void rtrs_wire_put_conn_req(struct rtrs_msg_conn_req *msg, const struct rtrs_con
 	export_uuid(msg->sess_uuid, &req->sess_uuid);
 	export_uuid(msg->paths_uuid, &req->paths_uuid);
 	msg->flags = req->first_conn ? RTRS_CONN_FIRST_F : 0;
+	put_ext(&msg->ext_magic, &msg->ext_offer, req->ext_offer);
 }
 
 /**
@@ -79,6 +92,7 @@ int rtrs_wire_get_conn_req(struct rtrs_conn_req *req, const void *data, size_t l
 	import_uuid(&req->sess_uuid, msg.sess_uuid);
 	import_uuid(&req->paths_uuid, msg.paths_uuid);
 	req->first_conn = msg.flags & RTRS_CONN_FIRST_F;
+	req->ext_offer = get_ext(msg.ext_magic, msg.ext_offer);
 
 	if (req->cid_num > RTRS_MAX_CON_NUM || req->cid >= req->cid_num)
 		return -ECONNRESET;
@@ -105,6 +119,7 @@ void rtrs_wire_put_accept(struct rtrs_msg_conn_rsp *msg, const struct rtrs_conn_
 	msg->max_io_size = cpu_to_le32(rsp->max_io_size);
 	msg->max_hdr_size = cpu_to_le32(rsp->max_hdr_size);
 	msg->flags = cpu_to_le32(rsp->new_rkey ? RTRS_MSG_NEW_RKEY_F : 0);
+	put_ext(&msg->ext_magic, &msg->ext_use, rsp->ext_use);
 }
 
 /**
@@ -158,6 +173,7 @@ int rtrs_wire_get_accept(struct rtrs_conn_rsp *rsp, const void *data, size_t len
 	rsp->max_io_size = le32_to_cpu(msg.max_io_size);
 	rsp->max_hdr_size = le32_to_cpu(msg.max_hdr_size);
 	rsp->new_rkey = le32_to_cpu(msg.flags) & RTRS_MSG_NEW_RKEY_F;
+	rsp->ext_use = get_ext(msg.ext_magic, msg.ext_use);
 
 	if (rsp->max_io_size < SECTOR_BYTES ||
 	    rsp->max_hdr_size < RTRS_USR_MSG_MAX + RTRS_MAX_REQ_HDR ||

@@ -147,6 +147,9 @@ struct rtrs_clt_req {
 
 /**
  * struct rtrs_clt_batch - requests that are posted together
+ * @con: connection of the chain, NULL when the batch is empty; private to the transport
+ * @first: head of the chain; private to the transport
+ * @last: tail of the chain; private to the transport
  *
  * Zero-initialised by the caller.  Work requests of consecutive requests on one
  * connection are chained and go out with one post (one doorbell).  A batch lives

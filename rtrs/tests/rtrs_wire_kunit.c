@@ -162,6 +162,33 @@ static void accept_bytes_test(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, got.new_rkey);
 }
 
+/* Extensions count only with their magic, in both directions (extensions, section 1). */
+static void extensions_test(struct kunit *test)
+{
+	struct rtrs_conn_req got_req, req = good_conn_req();
+	struct rtrs_conn_rsp got_rsp, rsp = default_rsp;
+	struct rtrs_msg_conn_req req_msg;
+	struct rtrs_msg_conn_rsp rsp_msg;
+
+	req.ext_offer = 0x80010001;
+	rtrs_wire_put_conn_req(&req_msg, &req);
+	KUNIT_EXPECT_EQ(test, le16_to_cpu(req_msg.ext_magic), 0x4658);
+	KUNIT_ASSERT_EQ(test, rtrs_wire_get_conn_req(&got_req, &req_msg, sizeof(req_msg)), 0);
+	KUNIT_EXPECT_EQ(test, got_req.ext_offer, req.ext_offer);
+	req_msg.ext_magic = cpu_to_le16(0x5846);
+	KUNIT_ASSERT_EQ(test, rtrs_wire_get_conn_req(&got_req, &req_msg, sizeof(req_msg)), 0);
+	KUNIT_EXPECT_EQ(test, got_req.ext_offer, 0U);
+
+	rsp.ext_use = 0x00010000;
+	rtrs_wire_put_accept(&rsp_msg, &rsp);
+	KUNIT_EXPECT_EQ(test, le16_to_cpu(rsp_msg.ext_magic), 0x4658);
+	KUNIT_ASSERT_EQ(test, rtrs_wire_get_accept(&got_rsp, &rsp_msg, sizeof(rsp_msg)), 0);
+	KUNIT_EXPECT_EQ(test, got_rsp.ext_use, rsp.ext_use);
+	rsp_msg.ext_magic = 0;
+	KUNIT_ASSERT_EQ(test, rtrs_wire_get_accept(&got_rsp, &rsp_msg, sizeof(rsp_msg)), 0);
+	KUNIT_EXPECT_EQ(test, got_rsp.ext_use, 0U);
+}
+
 static const struct poke accept_pokes[] = {
 	{ "magic", 0, 2, 0, -ECONNRESET },
 	{ "major version", 2, 2, 0x0100, -ECONNRESET },
@@ -399,6 +426,7 @@ static struct kunit_case wire_test_cases[] = {
 	KUNIT_CASE_PARAM(conn_req_check_test, conn_req_poke_gen_params),
 	KUNIT_CASE(conn_req_short_test),
 	KUNIT_CASE(accept_bytes_test),
+	KUNIT_CASE(extensions_test),
 	KUNIT_CASE_PARAM(accept_check_test, accept_poke_gen_params),
 	KUNIT_CASE(accept_short_test),
 	KUNIT_CASE(reject_bytes_test),
