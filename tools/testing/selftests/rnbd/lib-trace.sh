@@ -79,6 +79,7 @@ trace_io_counts() { awk -v count="$1" -f "$RNBD_TESTS/lib-trace-io.awk" "$TRACE_
 trace_alloc_start() {
 	_trace_mount
 	echo 1 >"$TRACEFS/options/stacktrace"
+	echo 1 >"$TRACEFS/options/sym-addr"
 	echo 'kmem:kmalloc kmem:kmem_cache_alloc kmem:mm_page_alloc' >"$TRACEFS/set_event"
 	echo 1 >"$TRACEFS/tracing_on"
 }
@@ -86,8 +87,11 @@ trace_alloc_start() {
 trace_alloc_stop() {
 	_trace_save "$TRACE_ALLOC"
 	echo 0 >"$TRACEFS/options/stacktrace"
+	echo 0 >"$TRACEFS/options/sym-addr"
 }
 
 # trace_alloc_ours: allocations made by rnbd or rtrs themselves or by the block layer for them,
 # not those of the RDMA driver below: one line per call chain, with its number.
-trace_alloc_ours() { awk -f "$RNBD_TESTS/lib-trace-alloc.awk" "$TRACE_ALLOC" | sort | uniq -c; }
+trace_alloc_ours() {
+	awk -f "$RNBD_TESTS/lib-trace-alloc.awk" /proc/kallsyms "$TRACE_ALLOC" | sort | uniq -c
+}
