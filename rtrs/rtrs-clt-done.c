@@ -319,7 +319,8 @@ static unsigned int recv_size(const struct rtrs_conn_rsp *conn)
  * rtrs_clt_recv_start - post the receives of a connection
  * @con: connection after the INFO exchange, before the first request
  *
- * May sleep.  Return: 0 or a negative errno; the ring is destroyed with the connection.
+ * May sleep.
+ * Return: 0 or a negative errno; the ring is destroyed with the connection.
  */
 int rtrs_clt_recv_start(struct rtrs_clt_con *con)
 {
@@ -418,7 +419,8 @@ void rtrs_clt_fail_over(struct rtrs_clt_path *path)
  * rtrs_clt_inflight - count the requests on a path
  * @path: path
  *
- * Any context.  Return: their number, as exact as a moving number can be.
+ * Any context.
+ * Return: their number, as exact as a moving number can be.
  */
 unsigned int rtrs_clt_inflight(const struct rtrs_clt_path *path)
 {

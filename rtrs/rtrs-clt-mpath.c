@@ -89,7 +89,8 @@ const struct rtrs_clt_policy rtrs_clt_policies[RTRS_CLT_POLICY_NUM] = {
  * @text: number, abbreviation, or a text that starts with the name; one newline at
  *	the end is ignored (sysfs-abi 3.2)
  *
- * Pure.  Return: index into rtrs_clt_policies, or -EINVAL.
+ * Pure.
+ * Return: index into rtrs_clt_policies, or -EINVAL.
  */
 int rtrs_clt_policy_parse(const char *text)
 {
@@ -165,7 +166,8 @@ int rtrs_clt_paths_insert(struct rtrs_clt *clt, struct rtrs_clt_path *path)
  * rtrs_clt_paths_check_name - may the path have a directory of its name
  * @path: path on the list, not published
  *
- * Caller holds rtrs_clt.paths_mutex.  Return: 0 or -EEXIST.
+ * Caller holds rtrs_clt.paths_mutex.
+ * Return: 0 or -EEXIST.
  */
 int rtrs_clt_paths_check_name(struct rtrs_clt_path *path)
 {
@@ -198,7 +200,8 @@ void rtrs_clt_paths_remove(struct rtrs_clt_path *path)
  * rtrs_clt_paths_first_get - some path of a session that is being closed
  * @clt: session
  *
- * May sleep.  Return: a path with a reference for the caller, or NULL.
+ * May sleep.
+ * Return: a path with a reference for the caller, or NULL.
  */
 struct rtrs_clt_path *rtrs_clt_paths_first_get(struct rtrs_clt *clt)
 {

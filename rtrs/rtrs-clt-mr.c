@@ -52,7 +52,8 @@ static int alloc_tables(struct rtrs_clt_path *path)
  * rtrs_clt_slots_create - give every slot its header buffer and registration
  * @path: path with its device, the accept of connection 0, and sizes
  *
- * May sleep.  Return: 0 or -ENOMEM or the device's errno; rtrs_clt_slots_destroy()
+ * May sleep.
+ * Return: 0 or -ENOMEM or the device's errno; rtrs_clt_slots_destroy()
  * undoes a partial success too.
  */
 int rtrs_clt_slots_create(struct rtrs_clt_path *path)
@@ -137,7 +138,8 @@ static int fast_register(struct rtrs_clt_slot *slot, struct rtrs_clt_req *req)
  * @req: request
  *
  * Any context.  Fills the head of the gather list of @slot with the data that goes to
- * the server.  Return: 1 when the slot's registration must be posted and later be
+ * the server.
+ * Return: 1 when the slot's registration must be posted and later be
  * invalidated, 0 when not, or a negative errno and nothing is mapped.
  */
 int rtrs_clt_slot_map(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot,

@@ -40,7 +40,8 @@ static bool set_state(struct rtrs_clt_path *path, enum rtrs_clt_state state)
  * @path: path
  * @state: where to
  *
- * Any context.  Return: whether the table allows it and it was done.
+ * Any context.
+ * Return: whether the table allows it and it was done.
  */
 bool rtrs_clt_path_set_state(struct rtrs_clt_path *path, enum rtrs_clt_state state)
 {

@@ -155,8 +155,8 @@ struct rtrs_clt_migration {
 	unsigned int	to;		/* completed here, submitted elsewhere */
 };
 
-/**
- * struct rtrs_clt_path - one path of a session
+/*
+ * One path of a session.
  *
  * Created by rtrs_clt_path_add(), which also owns it until it is on the list of the
  * session; given up by the one caller of rtrs_clt_path_destroy() that makes it DEAD.
@@ -233,8 +233,8 @@ struct rtrs_clt_policy {
 	struct rtrs_clt_path *(*pick)(struct rtrs_clt *clt, u16 cid);
 };
 
-/**
- * struct rtrs_clt - a session
+/*
+ * A session.
  *
  * @dev is the only reference count; the last put may happen in any sleepable context.
  */
