@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Disks to export, and fio. Part of lib.sh. Every *_up function prints the node of a new block
-# device and arranges for its removal after the modules are unloaded. They may be called as
-# disk=$(null_blk_up 64).
+# device and nothing else, and arranges for its removal after the modules are unloaded. They may
+# be called as disk=$(null_blk_up 64).
 
 # null_blk_up SIZE_MB [KEY=VALUE...]: a memory-backed null_blk disk; KEY is any of its configfs
 # attributes (blocksize=4096, discard=1, cache_size=16, badblocks=+1-2, completion_nsec=..., ...).
@@ -30,12 +30,11 @@ null_blk_up() {
 	echo "/dev/nullb$n"
 }
 
-# brd_up COUNT SIZE_MB: loads brd with COUNT ram disks; prints all nodes, one a line.
+# brd_up COUNT SIZE_MB: loads brd with COUNT ram disks; prints all nodes, one a line. Where brd
+# is built in, its disks have the size that the kernel gives them.
 brd_up() {
 	local n
-	if [ -d /sys/module/brd ] && [ ! -d /sys/module/brd/holders ]; then
-		note "brd is built in: its own sizes hold"
-	else
+	if [ ! -d /sys/module/brd ] || [ -d /sys/module/brd/holders ]; then
 		modprobe brd "rd_nr=$1" "rd_size=$(($2 * 1024))" max_part=0
 		_undo_later wait_for 10 rmmod brd
 	fi
