@@ -107,6 +107,18 @@ struct rtrs_srv_sess *rtrs_srv_sess_create(struct rtrs_srv *srv, const uuid_t *u
 	return sess;
 }
 
+/* Somebody may wait for the name of a session that was removed. */
+static void tell_removal(struct rtrs_srv *srv)
+{
+	struct rtrs_srv_sess *sess;
+
+	lockdep_assert_held(&srv->lock);
+
+	WRITE_ONCE(srv->removals, srv->removals + 1);
+	list_for_each_entry(sess, &srv->sessions, entry)
+		wake_up_all(&sess->fence);
+}
+
 /**
  * rtrs_srv_sess_remove - remove a session that has no paths
  * @sess: session; not to be touched afterwards
@@ -123,6 +135,7 @@ void rtrs_srv_sess_remove(struct rtrs_srv_sess *sess)
 		rtrs_srv_sysfs_sess_remove(sess);
 	list_del(&sess->entry);
 	sess->srv->nr_sessions--;
+	tell_removal(sess->srv);
 	put_device(&sess->dev);
 }
 
@@ -148,7 +161,7 @@ struct rtrs_srv_sess *rtrs_srv_sess_find(struct rtrs_srv *srv, const uuid_t *uui
 	return NULL;
 }
 
-static bool name_is_taken(const struct rtrs_srv_sess *sess, const char *name)
+static struct rtrs_srv_sess *name_owner(const struct rtrs_srv_sess *sess, const char *name)
 {
 	struct rtrs_srv_sess *other;
 
@@ -156,9 +169,47 @@ static bool name_is_taken(const struct rtrs_srv_sess *sess, const char *name)
 
 	list_for_each_entry(other, &sess->srv->sessions, entry) {
 		if (other != sess && !strcmp(other->name, name))
-			return true;
+			return other;
 	}
-	return false;
+	return NULL;
+}
+
+/* Closing paths are all that it has: its name is about to be free. */
+static bool is_leaving(const struct rtrs_srv_sess *sess)
+{
+	const struct rtrs_srv_path *path;
+
+	lockdep_assert_held(&sess->srv->lock);
+
+	list_for_each_entry(path, &sess->paths, entry) {
+		if (rtrs_srv_path_state(path) < RTRS_SRV_CLOSING)
+			return false;
+	}
+	return true;
+}
+
+/* -EAGAIN: the session that has the name is leaving. */
+static int take_name(struct rtrs_srv_sess *sess, const char *name)
+{
+	struct rtrs_srv_sess *owner;
+
+	lockdep_assert_held(&sess->srv->lock);
+
+	if (sess->name[0])
+		return strcmp(sess->name, name) ? -EPROTO : 0;
+
+	owner = name_owner(sess, name);
+	if (owner)
+		return is_leaving(owner) ? -EAGAIN : -EEXIST;
+
+	strscpy(sess->name, name, sizeof(sess->name));
+	return 0;
+}
+
+static bool worth_another_try(const struct rtrs_srv_path *path, unsigned int removals)
+{
+	return READ_ONCE(path->sess->srv->removals) != removals ||
+	       rtrs_srv_path_state(path) != RTRS_SRV_CONNECTING;
 }
 
 /**
@@ -166,27 +217,35 @@ static bool name_is_taken(const struct rtrs_srv_sess *sess, const char *name)
  * @path: path that told it
  * @name: name, checked
  *
- * Context: process, may sleep.
+ * A client that closes a session and opens one of the same name is served: the old one
+ * may not be gone here yet, and is waited for.
+ *
+ * Context: process, sleeps for up to RTRS_SRV_FENCE_MS.
  *
  * Return: 0; -EEXIST if another session has the name; -EPROTO if this one has another.
  */
 int rtrs_srv_sess_set_name(struct rtrs_srv_path *path, const char *name)
 {
+	long left = msecs_to_jiffies(RTRS_SRV_FENCE_MS);
 	struct rtrs_srv_sess *sess = path->sess;
-	int err = 0;
+	unsigned int removals;
+	int err;
 
-	mutex_lock(&sess->srv->lock);
-	if (sess->name[0])
-		err = strcmp(sess->name, name) ? -EPROTO : 0;
-	else if (name_is_taken(sess, name))
-		err = -EEXIST;
-	else
-		strscpy(sess->name, name, sizeof(sess->name));
-	mutex_unlock(&sess->srv->lock);
+	do {
+		mutex_lock(&sess->srv->lock);
+		removals = sess->srv->removals;
+		err = take_name(sess, name);
+		mutex_unlock(&sess->srv->lock);
+
+		if (err == -EAGAIN)
+			left = wait_event_timeout(sess->fence, worth_another_try(path, removals),
+						  left);
+	} while (err == -EAGAIN && left &&
+		 rtrs_srv_path_state(path) == RTRS_SRV_CONNECTING);
 
 	if (!err)
 		WRITE_ONCE(path->label, sess->name);
-	return err;
+	return err == -EAGAIN ? -EEXIST : err;
 }
 
 static bool fence_open(const struct rtrs_srv_path *path)

@@ -79,6 +79,7 @@ struct rtrs_srv_conf {
  *	finding or creating session and path is one step under it
  * @sessions: &rtrs_srv_sess.entry
  * @nr_sessions: length of @sessions
+ * @removals: how many sessions have gone so far; written under @lock
  * @half_open: paths that are CONNECTING
  */
 struct rtrs_srv {
@@ -96,6 +97,7 @@ struct rtrs_srv {
 	struct mutex			lock;		/* sessions and their paths */
 	struct list_head		sessions;
 	unsigned int			nr_sessions;
+	unsigned int			removals;
 	atomic_t			half_open;
 };
 
@@ -216,7 +218,8 @@ struct rtrs_srv_slot {
  * @nr_up: paths that are connected or were, and whose requests may still run
  * @upper: session of the upper layer; set while @nr_up is not 0
  * @closing: paths whose requests may still run although they are CLOSING
- * @fence: woken when @closing drops and when a path leaves CONNECTING
+ * @fence: woken when @closing drops, when a path leaves CONNECTING and when another
+ *	session has gone
  * @park_lock: guards the parked resends of all slots
  * @slots: queue_depth slots
  * @priv: memory of &rtrs_srv_req.priv
