@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=120 kernel=any,uml
+# lab: guests=1 timeout=300 kernel=any,uml
 #
 # Access modes: who may write beside whom, over sessions and over names of one disk; read-only
 # mappings on both ends.

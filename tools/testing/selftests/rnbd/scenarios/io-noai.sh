@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=180 kernel=any,uml
+# lab: guests=1 timeout=300 kernel=any,uml
 #
 # Reads and writes verified by fio in the two other ways of the server to treat its buffers:
 # keys never revoked (always_invalidate=N), and keys revoked for every request (invalidate=always).

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=240 kernel=any,uml mem=2G
+# lab: guests=1 timeout=300 kernel=any,uml mem=2G
 #
 # All operations with default settings: reads and writes verified by fio over block sizes, depths,
 # jobs, devices and engines; discard, write zeroes, secure erase; flush and FUA counted at the

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=120 kernel=any,uml
+# lab: guests=1 timeout=300 kernel=any,uml
 #
 # Addresses: IPv6, link-local with a zone, a source address in both spellings, the second link;
 # the names of path directories on both ends.

@@ -3,7 +3,7 @@
 # lab: guests=1 timeout=300 kernel=any,uml mem=2G
 #
 # Coming and going: modules without RDMA, devices that appear later and vanish under a mapping,
-# many rounds of map and unmap and of load and unload, unloading under I/O, a hung server disk.
+# unloading under I/O, a hung server disk. Repetition is in rounds.sh.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 
@@ -35,71 +35,6 @@ check "abi100-unmap" rnbd_unmap "$disk"
 check "abi100-unload" unload_all
 load_rnbd_server
 rxe_up
-load_rnbd_client
-
-test_start "100 rounds of map and unmap"
-rounds() { # COUNT: each with a session of its own
-	local n disk
-	for ((n = 0; n < $1; n++)); do
-		disk=$(rnbd_map "device_path=${ram[0]}") || return 1
-		[ "$disk" = rnbd0 ] || return 1
-		rnbd_unmap "$disk" || return 1
-	done
-}
-modprobe -r rnbd_server rtrs_server
-modprobe rtrs_server sess_queue_depth=32
-load_rnbd_server
-check "100-rounds" rounds 100
-check "rounds-leave-nothing" wait_for 10 nothing_mapped
-check "rounds-leave-nothing-on-the-server" wait_for 10 server_idle
-
-test_start "map while the session goes away"
-overlap() {
-	local n
-	for ((n = 0; n < 10; n++)); do
-		rnbd_map "device_path=${ram[0]}" >/dev/null || return 1
-		rnbd_unmap rnbd0 &
-		rnbd_map "device_path=${ram[1]}" >/dev/null || return 1
-		wait $! || return 1
-		rnbd_unmap "$(rnbd_disk_of "$RNBD_SESS" "${ram[1]}")" || return 1
-	done
-}
-check "abi31-map-during-tear-down" overlap
-
-test_start "parallel maps share one new session"
-parallel() {
-	local one two rc=0
-	rnbd_map "device_path=${ram[0]}" >"$LAB_TMP/one" &
-	one=$!
-	rnbd_map "device_path=${ram[1]}" >"$LAB_TMP/two" &
-	two=$!
-	wait $one || rc=1
-	wait $two || rc=1
-	[ "$(entries "$RTRS_CLT")" = "$RNBD_SESS" ] || rc=1
-	rnbd_unmap "$(<"$LAB_TMP/one")" &
-	one=$!
-	rnbd_unmap "$(<"$LAB_TMP/two")" || rc=1
-	wait $one || rc=1
-	return $rc
-}
-check "two-maps-one-session" parallel
-
-test_start "20 rounds of load and unload"
-loads() {
-	local n
-	for ((n = 0; n < 20; n++)); do
-		unload_all || return 1
-		load_rnbd_client || return 1
-		load_rnbd_server || return 1
-		# every fifth with a mapping that the unloading has to take down
-		if [ $((n % 5)) = 4 ]; then
-			rnbd_map "device_path=${ram[0]}" >/dev/null || return 1
-			unload rnbd_client || return 1
-			[ -z "$(rnbd_disks)" ] || return 1
-		fi
-	done
-}
-check "20-loads" loads
 load_rnbd_client
 
 test_start "unload under I/O"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=180 kernel=any,uml
+# lab: guests=1 timeout=300 kernel=any,uml
 #
 # The grammar of map_device, row by row: orders, blanks, repeated options, every kind of bad
 # value, addresses, ports, poll queues, limits of names and paths.

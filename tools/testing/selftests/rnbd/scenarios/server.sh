@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=240 kernel=any,uml
+# lab: guests=1 timeout=300 kernel=any,uml
 #
 # The server's side: its tree, links to exported disks and partitions, force_close, search path,
 # parameters, and what clients see when the server goes and comes back.

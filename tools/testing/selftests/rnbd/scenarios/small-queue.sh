@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=180 kernel=any,uml
+# lab: guests=1 timeout=300 kernel=any,uml
 #
 # The smallest queues and the smallest and largest buffers: sessions of depth 1, 2 and 3, chunks
 # of 8 KiB and 1 MiB. Data is verified in each; control messages must get through beside it.

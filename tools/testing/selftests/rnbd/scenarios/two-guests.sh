@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=2 roles=server,client links=1 timeout=240 kernel=any
+# lab: guests=2 roles=server,client links=1 timeout=300 kernel=any
 #
 #	server: null_blk ------- virtual cable, rxe at both ends ------- client: rnbd0
 #
