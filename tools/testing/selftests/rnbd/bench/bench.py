@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Compare rnbd with other block transports by instructions per I/O.
 
-    bench.py                            everything: about five minutes
+    bench.py                            everything: about eight minutes
     bench.py --contenders "rnbd nvme-rdma"
     bench.py --cells "randread 4k 1 400"
 
@@ -69,11 +69,12 @@ def main():
 
     ktap = (args.results / "solo.ktap").read_text().splitlines()
     results = report.Results(line.partition("] ")[2] for line in ktap)
-    text = report.table(results) + "\n\n" + report.cost_table(results)
+    text = "\n\n".join([report.table(results), report.spread_table(results),
+                        report.cost_table(results)])
     (args.results / "bench.txt").write_text(text + "\n")
     (args.results / "bench.svg").write_text(report.chart(results))
-    print("\nMean latency of a request, microseconds of guest time (thousands of instructions);")
-    print("in parentheses: how many times rnbd's.\n")
+    print("\nMean latency of a request, microseconds of guest time (thousands of instructions),")
+    print("median of the rounds; in parentheses: how many times rnbd's.\n")
     print(text)
     print(f"\nTable and chart: {args.results}/bench.txt, bench.svg")
     return 0

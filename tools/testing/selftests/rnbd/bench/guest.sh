@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=900 kernel=6.12 icount=yes modules=yes mem=3G
+# lab: guests=1 timeout=1500 kernel=6.12 icount=yes modules=yes mem=3G
 #
 # Runs in one guest whose time is executed instructions: every contender carries the same
 # requests over the same Soft-RoCE link to the same null_blk disk. Prints, for bench.py,
@@ -29,12 +29,14 @@ fio_cell() {
 
 # cells CONTENDER DEV
 cells() {
-	local rw bs qd count
+	local round rw bs qd count
 	echo none >"/sys/block/${2#/dev/}/queue/scheduler"
 	fio_cell "$2" randrw 4k 8 200 >/dev/null
-	while read -r rw bs qd count; do
-		echo "BENCH $1 $rw $bs $qd $(fio_cell "$2" "$rw" "$bs" "$qd" "$count")"
-	done <<<"$CELLS"
+	for ((round = 0; round < ${BENCH_ROUNDS:-3}; round++)); do
+		while read -r rw bs qd count; do
+			echo "BENCH $1 $rw $bs $qd $(fio_cell "$2" "$rw" "$bs" "$qd" "$count")"
+		done <<<"$CELLS"
+	done
 }
 
 # costs CONTENDER DEV: traced 4 KiB requests at depth 4

@@ -4,6 +4,7 @@
 A latency here is guest time under -icount, that is executed instructions of everything in the
 guest: fio, both ends, Soft-RoCE. Ratios are "other / rnbd": above 1 means that rnbd needs less.
 """
+import statistics
 from collections import namedtuple
 
 Cell = namedtuple("Cell", "rw bs depth")
@@ -18,18 +19,27 @@ GOALS = {Cell("randread", "4k", 1): 1.0, Cell("randwrite", "4k", 1): 1.0,
 
 
 class Results:
-    """Latencies by contender and cell, costs by contender, direction, side and quantity."""
+    """Latencies by contender and cell, costs by contender, direction, side and quantity.
+
+    Every cell is measured several times; the median counts, and the spread is shown.
+    """
 
     def __init__(self, lines):
-        self.latency = {}
+        measured = {}
         self.costs = {}
         for line in lines:
             word = line.split()
             if word[:1] == ["BENCH"] and len(word) == 6:
                 cell = Cell(word[2], word[3], int(word[4]))
-                self.latency.setdefault(word[1], {})[cell] = float(word[5])
+                measured.setdefault(word[1], {}).setdefault(cell, []).append(float(word[5]))
             elif word[:1] == ["COST"] and len(word) == 6:
                 self.costs.setdefault((word[1], word[2]), {})[word[3], word[4]] = float(word[5])
+
+        self.latency = {name: {cell: statistics.median(values) for cell, values in cells.items()}
+                        for name, cells in measured.items()}
+        self.spread = {name: {cell: (max(values) - min(values)) / statistics.median(values)
+                              for cell, values in cells.items()}
+                       for name, cells in measured.items()}
 
     @property
     def contenders(self):
@@ -65,6 +75,16 @@ def table(results):
         row.append("-" if goal is None or ratio is None else
                    f">= {goal:.1f} {'met' if ratio >= goal else 'MISSED'}")
         rows.append(row)
+    return _align(rows)
+
+
+def spread_table(results):
+    """How far the rounds of a cell are apart, in per cent of the median."""
+    names = results.contenders
+    rows = [["spread, %"] + [TITLES[n] for n in names]]
+    for cell in results.cells:
+        rows.append([_label(cell)] + [f"{100 * results.spread[n].get(cell, 0):.1f}"
+                                      for n in names])
     return _align(rows)
 
 
