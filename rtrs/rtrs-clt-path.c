@@ -191,12 +191,15 @@ int rtrs_clt_path_reconnect(struct rtrs_clt_path *path)
  * rtrs_clt_path_close - disconnect a path for good
  * @path: path, referenced by the caller
  *
- * Sleeps until it is done; bounded also with a silent peer.
+ * Sleeps until it is done; bounded also with a silent peer.  Somebody else may have told
+ * it to connect again meanwhile.
  */
 void rtrs_clt_path_close(struct rtrs_clt_path *path)
 {
+	unsigned int cnt = READ_ONCE(path->closed_cnt);
+
 	rtrs_clt_path_shut(path, -ECONNABORTED);
-	wait_event(path->wait, path_ended(path));
+	wait_event(path->wait, path_ended(path) || READ_ONCE(path->closed_cnt) != cnt);
 }
 
 /**

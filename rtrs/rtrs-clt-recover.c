@@ -285,6 +285,14 @@ static void path_lost(struct rtrs_clt_path *path)
 	plan_retry(path);
 }
 
+/* Somebody may open it again at once, so who waits for the end looks at the count. */
+static void path_closed(struct rtrs_clt_path *path)
+{
+	rtrs_clt_path_set_state(path, RTRS_CLT_CLOSED);
+	WRITE_ONCE(path->closed_cnt, path->closed_cnt + 1);
+	wake_up_all(&path->wait);
+}
+
 static void path_run(struct rtrs_clt_path *path)
 {
 	switch (rtrs_clt_path_state(path)) {
@@ -302,7 +310,7 @@ static void path_run(struct rtrs_clt_path *path)
 		break;
 	case RTRS_CLT_CLOSING:
 		path_down(path);
-		rtrs_clt_path_set_state(path, RTRS_CLT_CLOSED);
+		path_closed(path);
 		break;
 	default:
 		break;	/* woken for something that is already done */

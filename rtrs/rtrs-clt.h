@@ -193,13 +193,14 @@ struct rtrs_clt_path {
 	spinlock_t		state_lock;	/* state, gen, err */
 	unsigned int		gen;		/* number of the attempt, from 1 */
 	int			err;		/* why the last attempt or the path failed */
-	wait_queue_head_t	wait;		/* for state, CM steps, done_gen, unlisted */
+	wait_queue_head_t	wait;		/* for state, CM steps, the counts below, unlisted */
 	struct delayed_work	work;
 	struct rtrs_dev_user	dev_user;
 	struct rtrs_hb		hb;
 
 	/* only the work writes these */
 	unsigned int		done_gen;	/* latest attempt that has ended */
+	unsigned int		closed_cnt;	/* how often it became CLOSED */
 	bool			live;		/* connections exist */
 	bool			counted;	/* in rtrs_clt.nr_up */
 	bool			established;	/* was CONNECTED at least once */
