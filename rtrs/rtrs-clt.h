@@ -193,7 +193,7 @@ struct rtrs_clt_path {
 	spinlock_t		state_lock;	/* state, gen, err */
 	unsigned int		gen;		/* number of the attempt, from 1 */
 	int			err;		/* why the last attempt or the path failed */
-	wait_queue_head_t	wait;		/* for state, CM steps, the counts below, unlisted */
+	wait_queue_head_t	wait;		/* state, CM steps, counts below, unlisted */
 	struct delayed_work	work;
 	struct rtrs_dev_user	dev_user;
 	struct rtrs_hb		hb;
