@@ -46,7 +46,7 @@ def ours(args, kernel):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--contenders", help="some of: rnbd rnbd-noai nvme-rdma nbd floor")
+    parser.add_argument("--contenders", help="some of: floor rnbd rnbd-noai nvme-rdma nbd")
     parser.add_argument("--cells", help="lines `rw blocksize depth requests` instead of the usual")
     parser.add_argument("--results", type=pathlib.Path, default=CACHE / "results" / "bench")
     parser.add_argument("--modules", type=pathlib.Path, help="directory with ready-made modules")

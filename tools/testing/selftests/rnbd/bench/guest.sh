@@ -132,7 +132,7 @@ rxe_up
 ulimit -l unlimited
 modprobe null_blk nr_devices=1 queue_mode=2 irqmode=0
 _undo_later wait_for 10 rmmod null_blk
-for contender in ${BENCH_CONTENDERS:-rnbd rnbd-noai nvme-rdma nbd floor}; do
+for contender in ${BENCH_CONTENDERS:-floor rnbd rnbd-noai nvme-rdma nbd}; do
 	test_start "$contender"
 	case $contender in
 	rnbd) bench_rnbd rnbd ;;
