@@ -12,7 +12,7 @@ root=$(cd "$tests/../../../.." && pwd)
 # shellcheck disable=SC2034
 cache=${RNBD_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rnbd-lab}
 
-skip() { echo "SKIP: $*"; exit 4; }
+skip() { echo "SKIP: $*" >&2; exit 4; }
 die() { echo "$*"; exit 1; }
 
 # need PROGRAM... - skip the check when one is missing
@@ -103,8 +103,16 @@ noise() {
 	grep -vE '^(make(\[[0-9]+\])?: (Entering|Leaving)|  [A-Z]+ |Skipping BTF|$)' "$1"
 }
 
-# kernel_source - an unpacked kernel source without the drivers that this project implements
+# kernel_source - an unpacked kernel source without the drivers that this project implements.
+# kernel-build.sh makes it; one that is there is used without waiting for a kernel that is being
+# built at the moment.
 kernel_source() {
+	local dir
 	[ -e /usr/src/linux-source-6.12.tar.xz ] || skip "linux-source-6.12 is not installed"
-	"$tests/lab/kernel-build.sh" source
+	dir=$cache/source/linux-$(dpkg-query -W -f='${Version}' linux-source-6.12)
+	if [ -d "$dir" ]; then
+		echo "$dir"
+	else
+		"$tests/lab/kernel-build.sh" source
+	fi
 }
