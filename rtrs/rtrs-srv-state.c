@@ -15,36 +15,12 @@
 #include "rtrs-srv.h"
 #include "rtrs-srv-trace.h"
 
-#define FROM(state)	BIT(RTRS_SRV_##state)
-
-/* From where may a state be entered?  CONNECTING is where a path is born. */
-static const u8 allowed_from[RTRS_SRV_NR_STATES] = {
-	[RTRS_SRV_CONNECTING]	= 0,
-	[RTRS_SRV_CONNECTED]	= FROM(CONNECTING),
-	[RTRS_SRV_CLOSING]	= FROM(CONNECTING) | FROM(CONNECTED),
-	[RTRS_SRV_CLOSED]	= FROM(CLOSING),
-};
-
 static const char * const state_names[RTRS_SRV_NR_STATES] = {
 	[RTRS_SRV_CONNECTING]	= "CONNECTING",
 	[RTRS_SRV_CONNECTED]	= "CONNECTED",
 	[RTRS_SRV_CLOSING]	= "CLOSING",
 	[RTRS_SRV_CLOSED]	= "CLOSED",
 };
-
-/**
- * rtrs_srv_state_allowed - the table of 12.2
- * @from: present state
- * @to: wanted state
- *
- * Context: any; pure.
- *
- * Return: whether a path may go from @from to @to.
- */
-bool rtrs_srv_state_allowed(enum rtrs_srv_path_state from, enum rtrs_srv_path_state to)
-{
-	return allowed_from[to] & BIT(from);
-}
 
 /**
  * rtrs_srv_state_name - a state as text
@@ -88,7 +64,7 @@ bool rtrs_srv_path_set_state(struct rtrs_srv_path *path, enum rtrs_srv_path_stat
 	int from = READ_ONCE(path->state);
 
 	do {
-		if (!rtrs_srv_state_allowed(from, to))
+		if (!rtrs_srv_state_may_follow(from, to))
 			return false;
 	} while (!try_cmpxchg_release(&path->state, &from, to));
 

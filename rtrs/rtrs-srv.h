@@ -465,13 +465,25 @@ void rtrs_srv_bufs_rkey_sge(const struct rtrs_srv_bufs *bufs, u16 nr, struct ib_
 
 /* ---- rtrs-srv-state.c ---- */
 
-bool rtrs_srv_state_allowed(enum rtrs_srv_path_state from, enum rtrs_srv_path_state to);
 const char *rtrs_srv_state_name(enum rtrs_srv_path_state state);
 bool rtrs_srv_path_set_state(struct rtrs_srv_path *path, enum rtrs_srv_path_state to);
 bool rtrs_srv_path_close(struct rtrs_srv_path *path);
 void rtrs_srv_path_fail(struct rtrs_srv_path *path, const char *what, int err);
 void rtrs_srv_path_fail_wc(struct rtrs_srv_path *path, const char *what,
 			   const struct ib_wc *wc);
+
+/* May a path go from state @from to state @to (12.2)?  It is born CONNECTING.  Pure. */
+static inline bool rtrs_srv_state_may_follow(enum rtrs_srv_path_state from,
+					     enum rtrs_srv_path_state to)
+{
+	static const unsigned int allowed_from[RTRS_SRV_NR_STATES] = {
+		[RTRS_SRV_CONNECTED]	= BIT(RTRS_SRV_CONNECTING),
+		[RTRS_SRV_CLOSING]	= BIT(RTRS_SRV_CONNECTING) | BIT(RTRS_SRV_CONNECTED),
+		[RTRS_SRV_CLOSED]	= BIT(RTRS_SRV_CLOSING),
+	};
+
+	return allowed_from[to] & BIT(from);
+}
 
 static inline enum rtrs_srv_path_state rtrs_srv_path_state(const struct rtrs_srv_path *path)
 {
