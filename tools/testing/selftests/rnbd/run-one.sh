@@ -36,6 +36,11 @@ if ! command -v errno-op >/dev/null; then
 	export PATH=$work:$PATH
 fi
 
+if grep -q rnbd-peer "$scenario" && ! command -v rnbd-peer >/dev/null; then
+	gcc -O2 -o "$work/rnbd-peer" "$here"/peer/*.c -lrdmacm -libverbs 2>/dev/null &&
+		export PATH=$work:$PATH # without it the scenario skips itself
+fi
+
 mark="rnbd selftest $$ ${scenario##*/}"
 echo "$mark" >/dev/kmsg
 seconds=$(sed -n 's/^# lab:.*timeout=\([0-9]*\).*/\1/p' "$scenario")

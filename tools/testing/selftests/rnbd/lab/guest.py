@@ -58,7 +58,8 @@ class Guest:
             (lab / name).parent.mkdir(exist_ok=True)
             shutil.copy(TESTS / "lab" / name.removeprefix("lab/"), lab / name)
         shutil.copy(self.run.scenario.path, lab / "scenarios")
-        for source, name in self.run.files:
+        peer = [(images.peer_program(), "bin/rnbd-peer")] * (self.run.scenario.name == "peer")
+        for source, name in self.run.files + peer:
             (lab / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, lab / name)
         (lab / "env").write_text(self._env())

@@ -133,6 +133,14 @@ def static_tool(name):
         ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", part, source]))
 
 
+def peer_program():
+    """The client of the scenario peer: many small files, and the guests' libraries."""
+    sources = sorted((TESTS / "peer").glob("*.[ch]"))
+    return cached("tool/rnbd-peer", key_of(*sources), lambda part: run(
+        ["gcc", "-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-Werror", "-o", part,
+         *[path for path in sources if path.suffix == ".c"], "-lrdmacm", "-libverbs"]))
+
+
 class Stage:
     """A directory that becomes a cpio archive: merged /usr, files copied with their libraries."""
 

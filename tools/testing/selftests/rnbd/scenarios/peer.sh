@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lab: guests=1 timeout=600 kernel=any,uml mem=2G
+#
+# A client in user space that knows only the wire specification (peer/) against the server: what
+# a mainline client does, and what a hostile one might do, in the three ways of the server to
+# treat its buffers. After each case a second client must still find its data.
+. "${0%/*}/../lib.sh"
+
+command -v rnbd-peer >/dev/null || skip_all "rnbd-peer is not built"
+rxe_up 2
+dev=$(null_blk_up 64 cache_size=16 discard=1)
+big=$(null_blk_up 16 blocksize=4096)
+modprobe -q dm_delay || :
+slow=$(dm_up slow "0 $(sectors "$dev") delay $(null_blk_up 64) 0 1500")
+
+# report PREFIX < what rnbd-peer prints: its results become ours.
+report() {
+	local line name end=""
+	while IFS= read -r line; do
+		case $line in
+		"ok "*) test_ok "$1-${line#ok }" ;;
+		"not ok "*)
+			name=${line#not ok }
+			test_fail "$1-${name%% #*}" "${name#* # }"
+			;;
+		done) end=1 ;;
+		*) echo "${line/#[!#]/# &}" ;;
+		esac
+	done
+	[ -n "$end" ] || test_fail "$1-rnbd-peer" "ended early"
+}
+
+# one_way NAME GROUPS [PARAMETER...]: load the server with these, run the cases, unload.
+one_way() {
+	local name=$1 groups=$2
+	shift 2
+	test_start "$name"
+	modprobe rtrs_server "$@"
+	load_rnbd_server
+	# shellcheck disable=SC2086 # a list
+	timeout 400 rnbd-peer "addr=$(addr_of 1)" "addr2=$(addr_of 1 1)" "dev=$dev" "slow=$slow" \
+		"big=$big" $groups >"$LAB_TMP/peer.out" || :
+	report "$name" <"$LAB_TMP/peer.out"
+	unload rnbd_server 40
+	unload rtrs_server 40
+}
+
+groups=${PEER_GROUPS:-interop answers refuse info hostile rnbd}
+one_way default "$groups ${PEER_SLOW:-slow}"
+one_way always_invalidate=N "$groups" always_invalidate=N sess_queue_depth=48
+one_way invalidate=always "$groups" invalidate=always sess_queue_depth=100
+one_way extensions=N "interop answers" extensions=N
