@@ -4,6 +4,7 @@
 # "make check": prepare the machine (nothing to do if it is), then run check.py, which explains
 # TESTS, KERNELS and TIER.
 set -eu
+unset MAKEFLAGS MFLAGS MAKELEVEL # of the make that runs this: not for the builds below
 here=$(cd "$(dirname "$0")" && pwd)
 "$here/lab/setup.sh"
 exec python3 "$here/check.py" "$@"

@@ -126,6 +126,10 @@ trace_disk() {
 	IFS=: read -r major minor <"/sys/class/block/$name/dev"
 	[ -d "$TRACING/events" ] || mount -t tracefs tracefs "$TRACING"
 	if [ ! -d "$dir" ]; then
+		# names of tasks would need probes in the scheduler, and patching that under load
+		# is what an emulated second CPU stumbles over; an instance inherits the option
+		echo 0 >"$TRACING/options/record-cmd"
+		defer errno-op write "$TRACING/options/record-cmd" 1
 		mkdir "$dir"
 		defer rmdir "$dir"
 	fi

@@ -9,7 +9,7 @@ import pathlib
 import shutil
 import subprocess
 
-from config import CACHE, REPO, LabError, Lock, cached, key_of, say
+from config import CACHE, LAB, REPO, LabError, Lock, cached, key_of, say
 
 SOURCE_DIRS = ["", "rtrs", "rtrs/tests", "tests", "compat"]
 SOURCE_TYPES = (".c", ".h", ".S")
@@ -55,15 +55,17 @@ def make(kernel, target, *words):
     cmd = ["make", "-C", target, f"-j{os.cpu_count() or 2}", f"KDIR={kernel.build}", *words]
     if kernel.arch == "um":
         cmd.append("ARCH=um")
+    # a make that runs us ("make check") must not hand its flags and jobs down
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     done = subprocess.run([str(c) for c in cmd], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, check=False)
+                          stderr=subprocess.STDOUT, check=False, env=env)
     return done.returncode == 0, done.stdout.decode(errors="replace").splitlines()
 
 
 def modules(kernel):
     """Directory with the .ko files of the present sources for this kernel. A file "warnings" in
     it lists what the compiler said; raises LabError with the compiler's words on failure."""
-    key = key_of(source_key(), kernel.release, kernel.build)
+    key = key_of(source_key(), kernel.release, kernel.build, LAB / "build.py")
 
     def build(part):
         target = CACHE / "build" / kernel.name
@@ -88,14 +90,20 @@ def modules(kernel):
     return cached(f"built/{kernel.name}", key, build)
 
 
+def _is_warning(line):
+    """The compiler's and modpost's, not what make says about itself."""
+    return "warning:" in line.lower() and not line.startswith("make")
+
+
 def _keep_warnings(target, part, lines):
     """An incremental build repeats no warnings of files it did not compile: remember those that
     were seen since the sources last built cleanly."""
     log = target / ".warnings"
-    old = log.read_text().splitlines() if log.exists() else []
+    old = [line for line in log.read_text().splitlines() if _is_warning(line)] \
+        if log.exists() else []
     compiled = {line.split()[-1] for line in lines if " CC " in line}
     kept = [w for w in old if not any(obj.endswith(pathlib.Path(w.split(":")[0]).stem + ".o")
                                       for obj in compiled)]
-    new = [line for line in lines if "warning:" in line]
+    new = [line for line in lines if _is_warning(line)]
     log.write_text("\n".join(kept + new))
     (part / "warnings").write_text("\n".join(kept + new))

@@ -10,7 +10,9 @@ A scenario has header lines "# lab: KEY=VALUE ..." among its first comments:
   tier=quick|full quick ones run in every check (default), full ones only with TIER=full
   modules=no      does not use the project's modules
   mem=SIZE        memory of a guest (default 1G)
-  smp=N           vCPUs of a guest (default 2 in a lone guest, else 1)
+  smp=N           vCPUs of a guest (default 2 in a lone guest, else 1). Take 1 for scenarios that
+                  switch trace events or kprobes: a second emulated CPU now and then runs into a
+                  breakpoint of code that is being patched ("Oops: int3" in unrelated code)
   links=N         network cables between each two guests (default 2)
   disks=LIST      virtio disks /dev/vda, ...: SIZE or ROLE:SIZE, for example server:64M
   icount=yes      deterministic time (one vCPU, no disks)

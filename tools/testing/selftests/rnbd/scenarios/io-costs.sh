@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=300 kernel=6.12
+# lab: guests=1 timeout=300 kernel=6.12 smp=1
 #
 # What one I/O costs on our own pair, counted from traces: messages on the wire, work requests,
 # posts and completions of each side, and memory allocations (there must be none). With short
