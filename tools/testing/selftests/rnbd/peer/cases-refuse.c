@@ -143,7 +143,55 @@ const struct test refuse_tests[] = {
 	{ NULL }
 };
 
-/* --- INFO_REQ ----------------------------------------------------------------------------------*/
+/* --- limits: with max_sessions=2, one of them the second client, and max_half_open=1  --- */
+
+/* Connection 0, as soon as the server has done with what other cases left. */
+static const char *first_con(struct path *path)
+{
+	uint64_t end = now_ms() + WAIT_MS;
+	struct con *con = &path->con[0];
+
+	for (;;) {
+		TRY(path_con(path, 0));
+		if (con->state == CON_UP)
+			return NULL;
+		EXPECT(now_ms() < end, "rejected with %d for long", (int16_t)get16(con->priv + 4));
+		con_close(con);
+	}
+}
+
+static const char *sessions(void)
+{
+	struct path *path = fresh_path();
+
+	TRY(first_con(path));
+	TRY(path_open(path));
+	TRY(rejected(fresh_path(), 0, -ENOMEM));
+	return rnbd_sess_info(path, 2, NULL);
+}
+
+/* Two paths of one session, so that the limit of sessions does not count. */
+static const char *half_open_paths(void)
+{
+	struct path *path = fresh_path(), *other;
+
+	TRY(first_con(path));
+	other = path_new(env.addr2, path->name);
+	memcpy(other->id.paths_uuid, path->id.paths_uuid, UUID_LEN);
+	TRY(rejected(other, 0, -EBUSY));
+	con_close(&other->con[0]);
+	TRY(path_open(path));
+	TRY(path_open(other));
+	return rnbd_sess_info(other, 2, NULL);
+}
+
+const struct test limit_tests[] = {
+	{ "sessions", sessions },
+	{ "half-open-paths", half_open_paths },
+	{ NULL }
+};
+
+/* --- INFO_REQ  --- */
 
 struct info {
 	const char *name;

@@ -25,6 +25,7 @@ static const struct group groups[] = {
 	{ "interop", interop_tests },
 	{ "answers", answer_tests },
 	{ "refuse", refuse_tests },
+	{ "limits", limit_tests },
 	{ "info", info_tests },
 	{ "hostile", hostile_tests },
 	{ "rnbd", rnbd_tests },

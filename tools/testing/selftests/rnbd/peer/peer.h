@@ -174,8 +174,8 @@ struct path *fresh_path(void);
 const char *ready_path(struct path **path);
 const char *ready_dev(struct path **path, struct dev *dev);
 
-extern const struct test interop_tests[], answer_tests[], refuse_tests[], info_tests[];
-extern const struct test hostile_tests[], rnbd_tests[], slow_tests[];
+extern const struct test interop_tests[], answer_tests[], refuse_tests[], limit_tests[];
+extern const struct test info_tests[], hostile_tests[], rnbd_tests[], slow_tests[];
 
 #define TRY(expr)				\
 	do {					\

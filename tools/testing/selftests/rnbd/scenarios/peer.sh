@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=600 kernel=any,uml mem=2G
+# lab: guests=1 timeout=900 kernel=any,uml mem=2G
 #
 # A client in user space that knows only the wire specification (peer/) against the server: what
 # a mainline client does, and what a hostile one might do, in the three ways of the server to
@@ -39,7 +39,7 @@ one_way() {
 	modprobe rtrs_server "$@"
 	load_rnbd_server
 	# shellcheck disable=SC2086 # a list
-	timeout 400 rnbd-peer "addr=$(addr_of 1)" "addr2=$(addr_of 1 1)" "dev=$dev" "slow=$slow" \
+	timeout 600 rnbd-peer "addr=$(addr_of 1)" "addr2=$(addr_of 1 1)" "dev=$dev" "slow=$slow" \
 		"big=$big" $groups >"$LAB_TMP/peer.out" || :
 	report "$name" <"$LAB_TMP/peer.out"
 	unload rnbd_server 40
@@ -50,4 +50,5 @@ groups=${PEER_GROUPS:-interop answers refuse info hostile rnbd}
 one_way default "$groups ${PEER_SLOW:-slow}"
 one_way always_invalidate=N "$groups" always_invalidate=N sess_queue_depth=48
 one_way invalidate=always "$groups" invalidate=always sess_queue_depth=100
-one_way extensions=N "interop answers" extensions=N
+one_way extensions=N answers extensions=N
+one_way limits limits max_sessions=2 max_half_open=1
