@@ -148,7 +148,7 @@ static void wrong_chunk_key(struct req *req)
 
 #define ATTACK(op, fn) attack, (&(const struct attack){ (op), (fn) })
 
-/* --- other than one spoilt request  --- */
+/* --- other than one spoilt request --- */
 
 static const char *msg_id_too_large(void)
 {
@@ -392,7 +392,7 @@ const struct test hostile_tests[] = {
 	{ NULL }
 };
 
-/* --- what takes half a minute  --- */
+/* --- what takes half a minute --- */
 
 /*
  * A client that is silent is given up at the 7th heartbeat (11), one that never gets ready

@@ -143,7 +143,7 @@ const struct test refuse_tests[] = {
 	{ NULL }
 };
 
-/* --- limits: with max_sessions=2, one of them the second client, and max_half_open=1  --- */
+/* --- limits: with max_sessions=2, one of them the second client, and max_half_open=1 --- */
 
 /* Connection 0, as soon as the server has done with what other cases left. */
 static const char *first_con(struct path *path)
@@ -191,7 +191,7 @@ const struct test limit_tests[] = {
 	{ NULL }
 };
 
-/* --- INFO_REQ  --- */
+/* --- INFO_REQ --- */
 
 struct info {
 	const char *name;

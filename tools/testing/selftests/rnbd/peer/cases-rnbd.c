@@ -108,7 +108,7 @@ static const char *bad_io(void)
 	.io = { __VA_ARGS__ } })
 #define BOTH(n) .bytes = (n), .data_len = (n)
 
-/* --- state of the server  --- */
+/* --- state of the server --- */
 
 static const char *read_only(void)
 {
