@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# awk -f lib-trace-alloc.awk KALLSYMS TRACE: from allocation events with call chains (trace option
+# awk -f lib-trace-alloc.awk SYMBOLS TRACE: from allocation events with call chains (trace option
 # sym-addr) prints those that pass through rnbd or rtrs and not on into the RDMA driver below,
 # one line each, innermost function first.
 #

@@ -93,5 +93,7 @@ trace_alloc_stop() {
 # trace_alloc_ours: allocations made by rnbd or rtrs themselves or by the block layer for them,
 # not those of the RDMA driver below: one line per call chain, with its number.
 trace_alloc_ours() {
-	awk -f "$RNBD_TESTS/lib-trace-alloc.awk" /proc/kallsyms "$TRACE_ALLOC" | sort | uniq -c
+	grep -E '\[(rnbd_|rtrs_|rdma_rxe)' /proc/kallsyms >"$LAB_TMP/trace.symbols"
+	awk -f "$RNBD_TESTS/lib-trace-alloc.awk" "$LAB_TMP/trace.symbols" "$TRACE_ALLOC" |
+		sort | uniq -c
 }

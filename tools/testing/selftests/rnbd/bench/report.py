@@ -3,6 +3,7 @@
 
 A latency here is guest time under -icount, that is executed instructions of everything in the
 guest: fio, both ends, Soft-RoCE. Ratios are "other / rnbd": above 1 means that rnbd needs less.
+"Fixed keys" is the mode always_invalidate=N.
 """
 import statistics
 from collections import namedtuple
