@@ -120,10 +120,21 @@ def check_build(kernels, name):
     return (FAIL, warnings) if warnings else (PASS, [])
 
 
+def emulator_tripped(results):
+    """A second emulated CPU now and then runs into the breakpoint of code that is being patched
+    (trace points, static keys), which a real one never does: the log says "Oops: int3"."""
+    return any("Oops: int3" in log.read_text(errors="replace") for log in results.glob("*.log"))
+
+
 def check_scenario(kernels, name, scen, results):
     built = kernels.modules(name) if scen.modules else None
     run = session.Run(scen, kernels.get(name), results, built=built)
     status, reasons = run.execute()
+    if status == FAIL and emulator_tripped(results):
+        print(f"{scen.name}@{name}: the emulator tripped over patched code; once more", flush=True)
+        results.rename(results.with_name(results.name + ".emulator"))
+        run = session.Run(scen, kernels.get(name), results, built=built)
+        status, reasons = run.execute()
     if status == FAIL:
         reasons = run.tail() + reasons
     return status, reasons
