@@ -23,17 +23,7 @@ import images
 import report
 import scenario
 import session
-from config import CACHE, LabError, cached, key_of, run
-
-
-def floor_program():
-    """verbs-floor, built when its source has changed."""
-    source = HERE / "verbs-floor.c"
-
-    def make(path):
-        run(["gcc", "-O2", "-o", path, source, "-lrdmacm", "-libverbs", "-lpthread"])
-
-    return cached("tool/verbs-floor", key_of(source), make)
+from config import CACHE, LabError
 
 
 def ours(args, kernel):
@@ -60,8 +50,7 @@ def main():
     if args.cells:
         env["BENCH_CELLS"] = args.cells
     bench = session.Run(scenario.load(HERE / "guest.sh"), kernel, args.results,
-                        built=ours(args, kernel), env=env,
-                        files=[(floor_program(), "bin/verbs-floor")], verbose=True)
+                        built=ours(args, kernel), env=env, verbose=True)
     status, reasons = bench.execute()
     if status != session.PASS:
         session.announce(status, reasons, 0, args.results)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=1500 kernel=6.12 icount=yes modules=yes mem=3G
+# lab: guests=1 timeout=1500 kernel=6.12 icount=yes mem=3G programs=verbs-floor
 #
 # Runs in one guest whose time is executed instructions: every contender carries the same
 # requests over the same Soft-RoCE link to the same null_blk disk. Prints, for bench.py,

@@ -58,8 +58,8 @@ class Guest:
             (lab / name).parent.mkdir(exist_ok=True)
             shutil.copy(TESTS / "lab" / name.removeprefix("lab/"), lab / name)
         shutil.copy(self.run.scenario.path, lab / "scenarios")
-        peer = [(images.peer_program(), "bin/rnbd-peer")] * (self.run.scenario.name == "peer")
-        for source, name in self.run.files + peer:
+        programs = [(images.own_program(p), f"bin/{p}") for p in self.run.scenario.programs]
+        for source, name in self.run.files + programs:
             (lab / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, lab / name)
         (lab / "env").write_text(self._env())

@@ -133,12 +133,18 @@ def static_tool(name):
         ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", part, source]))
 
 
-def peer_program():
-    """The client of the scenario peer: many small files, and the guests' libraries."""
-    sources = sorted((TESTS / "peer").glob("*.[ch]"))
-    return cached("tool/rnbd-peer", key_of(*sources), lambda part: run(
+# Programs of scenarios and where their sources are; they use the guests' libraries.
+OWN_PROGRAMS = {"rnbd-peer": "peer/*.[ch]", "verbs-floor": "bench/verbs-floor.c"}
+
+
+def own_program(name):
+    """One of OWN_PROGRAMS, built when its sources have changed."""
+    if name not in OWN_PROGRAMS:
+        raise LabError(f"no program {name} (there are: {' '.join(OWN_PROGRAMS)})")
+    sources = sorted(TESTS.glob(OWN_PROGRAMS[name]))
+    return cached(f"tool/{name}", key_of(*sources), lambda part: run(
         ["gcc", "-O2", "-Wall", "-Wextra", "-Wno-missing-field-initializers", "-Werror", "-o", part,
-         *[path for path in sources if path.suffix == ".c"], "-lrdmacm", "-libverbs"]))
+         *[path for path in sources if path.suffix == ".c"], "-lrdmacm", "-libverbs", "-lpthread"]))
 
 
 class Stage:

@@ -15,6 +15,7 @@ A scenario has header lines "# lab: KEY=VALUE ..." among its first comments:
                   breakpoint of code that is being patched ("Oops: int3" in unrelated code)
   links=N         network cables between each two guests (default 2)
   disks=LIST      virtio disks /dev/vda, ...: SIZE or ROLE:SIZE, for example server:64M
+  programs=LIST   own programs that it runs, see OWN_PROGRAMS in images.py
   icount=yes      deterministic time (one vCPU, no disks)
   allow=REGEX     kernel log lines that this scenario provokes (no spaces; use . or \\s)
 """
@@ -41,6 +42,7 @@ class Scenario:
     smp: int = 0
     links: int = 2
     disks: list = None
+    programs: list = None
     icount: bool = False
     allow: str = None
 
@@ -87,7 +89,8 @@ def load(path):
     text = _fields(path)
     known = {"guests": int, "timeout": float, "smp": int, "links": int, "tier": str, "mem": str,
              "allow": str, "icount": lambda v: v == "yes", "modules": lambda v: v != "no",
-             "roles": lambda v: v.split(","), "disks": lambda v: v.split(",")}
+             "roles": lambda v: v.split(","), "disks": lambda v: v.split(","),
+             "programs": lambda v: v.split(",")}
     fields = {"kernels": text.pop("kernel", "any").split(",")}
     for key, value in text.items():
         if key not in known:
@@ -96,6 +99,7 @@ def load(path):
     scen = Scenario(path, **fields)
     scen.roles = scen.roles or DEFAULT_ROLES.get(scen.guests)
     scen.disks = scen.disks or []
+    scen.programs = scen.programs or []
     if not scen.roles or len(scen.roles) != scen.guests or scen.guests > 3:
         raise LabError(f"{path}: guests={scen.guests} and roles={scen.roles} do not fit")
     return scen
