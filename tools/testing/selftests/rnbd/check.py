@@ -130,9 +130,11 @@ def check_scenario(kernels, name, scen, results):
     built = kernels.modules(name) if scen.modules else None
     run = session.Run(scen, kernels.get(name), results, built=built)
     status, reasons = run.execute()
-    if status == FAIL and emulator_tripped(results):
-        print(f"{scen.name}@{name}: the emulator tripped over patched code; once more", flush=True)
-        results.rename(results.with_name(results.name + ".emulator"))
+    silent = not any(r.passed or r.failed or r.skipped for r in run.reports.values())
+    if status == FAIL and (silent or emulator_tripped(results)):
+        why = "no guest was heard" if silent else "the emulator tripped over patched code"
+        print(f"{scen.name}@{name}: {why}; once more", flush=True)
+        results.rename(results.with_name(results.name + ".first"))
         run = session.Run(scen, kernels.get(name), results, built=built)
         status, reasons = run.execute()
     if status == FAIL:
