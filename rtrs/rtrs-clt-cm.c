@@ -2,10 +2,10 @@
 /*
  * Connections of a path: RDMA CM, handshake, INFO exchange, and their end.
  *
- * Operation: the path's work connects one connection after the other in straight-line
- * code.  For each step it starts something at the CM and sleeps until the CM's handler
- * has stored how that ended, the path has failed or is to be closed, or time is up.
- * The handler itself decides nothing.
+ * Operation: the path's work connects in straight-line code, connection 0 first, the
+ * others one by one or several side by side.  For each step it starts something at the
+ * CM and sleeps until the CM's handler has stored how that ended, the path has failed or
+ * is to be closed, or time is up.  The handler itself decides nothing.
  *
  * Failure: any error ends the attempt of the whole path.  An established connection
  * that ends enters the error door.  Nobody of this file runs any more once
@@ -126,7 +126,7 @@ static int cm_handler(struct rdma_cm_id *cm_id, struct rdma_cm_event *ev)
 		break;
 	case RDMA_CM_EVENT_DEVICE_REMOVAL:
 		con->link = RTRS_CLT_CON_GONE;
-		rtrs_clt_path_shut(con->path, -ECONNABORTED);
+		rtrs_clt_con_fail(con, -ECONNABORTED);
 		break;
 	default:
 		con_gone(con, ev);
@@ -148,18 +148,31 @@ static bool step_pending(struct rtrs_clt_con *con)
 	return smp_load_acquire(&con->cm_pending);
 }
 
-/* @err: how starting the step went. */
-static int step_wait(struct rtrs_clt_con *con, int err)
+static int step_wait(struct rtrs_clt_con *con)
 {
 	struct rtrs_clt_path *path = con->path;
 
-	if (err)
-		return err;
 	wait_event_timeout(path->wait, !step_pending(con) || attempt_over(path),
 			   msecs_to_jiffies(RTRS_CM_TIMEOUT_MS));
 	if (!step_pending(con))
 		return con->cm_err;
 	return attempt_over(path) ? attempt_errno(path) : -ETIMEDOUT;
+}
+
+static int create_id(struct rtrs_clt_con *con)
+{
+	struct rtrs_clt_path *path = con->path;
+	struct rdma_cm_id *cm_id;
+
+	con->link = RTRS_CLT_CON_IDLE;
+	con->gen = path->gen;
+	cm_id = rdma_create_id(&init_net, cm_handler, con,
+			       path->addrs.dst.ss_family == AF_IB ? RDMA_PS_IB : RDMA_PS_TCP,
+			       IB_QPT_RC);
+	if (IS_ERR(cm_id))
+		return PTR_ERR(cm_id);
+	con->base.cm_id = cm_id;
+	return 0;
 }
 
 static int resolve_addr(struct rtrs_clt_con *con)
@@ -169,11 +182,14 @@ static int resolve_addr(struct rtrs_clt_con *con)
 			       NULL : (struct sockaddr *)&addrs->src;
 	int err;
 
-	step_start(con);
+	err = create_id(con);
+	if (err)
+		return err;
+
 	err = rdma_resolve_addr(con->base.cm_id, src, (struct sockaddr *)&addrs->dst,
 				RTRS_CM_TIMEOUT_MS);
 	/* No RDMA device has the source address. */
-	return step_wait(con, err == -ENODEV ? -EHOSTUNREACH : err);
+	return err == -ENODEV ? -EHOSTUNREACH : err;
 }
 
 /*
@@ -201,24 +217,16 @@ static int bind_path(struct rtrs_clt_path *path, struct rdma_cm_id *cm_id)
 	return path->max_sge < 2 ? -EOPNOTSUPP : 0;
 }
 
-static int resolve(struct rtrs_clt_con *con)
+static int resolve_route(struct rtrs_clt_con *con)
 {
-	struct rtrs_clt_path *path = con->path;
 	struct rdma_cm_id *cm_id = con->base.cm_id;
-	int err;
+	int err = 0;
 
-	err = resolve_addr(con);
-	if (err)
-		return err;
 	if (!con->base.cid)
-		err = bind_path(path, cm_id);
-	else if (cm_id->device != path->dev->ib_dev)
+		err = bind_path(con->path, cm_id);
+	else if (cm_id->device != con->path->dev->ib_dev)
 		err = -EHOSTUNREACH;
-	if (err)
-		return err;
-
-	step_start(con);
-	return step_wait(con, rdma_resolve_route(cm_id, RTRS_CM_TIMEOUT_MS));
+	return err ?: rdma_resolve_route(cm_id, RTRS_CM_TIMEOUT_MS);
 }
 
 /*
@@ -268,40 +276,56 @@ static int handshake(struct rtrs_clt_con *con)
 		.private_data		= &msg,
 		.private_data_len	= sizeof(msg),
 	};
+	int err;
 
+	err = create_queues(con);
+	if (err)
+		return err;
 	rtrs_wire_put_conn_req(&msg, &req);
 	con->link = RTRS_CLT_CON_STARTED;
-	step_start(con);
-	return step_wait(con, rdma_connect(con->base.cm_id, &param));
+	return rdma_connect(con->base.cm_id, &param);
+}
+
+/* The steps of each connection; the CM tells how one has ended before the next starts. */
+static int (* const con_steps[])(struct rtrs_clt_con *con) = {
+	resolve_addr,
+	resolve_route,
+	handshake,
+};
+
+static int take_step(struct rtrs_clt_path *path, unsigned int step, unsigned int from,
+		     unsigned int nr)
+{
+	unsigned int cid;
+	int err = 0;
+
+	for (cid = from; !err && cid < from + nr; cid++) {
+		step_start(&path->cons[cid]);
+		err = con_steps[step](&path->cons[cid]);
+	}
+	for (cid = from; !err && cid < from + nr; cid++)
+		err = step_wait(&path->cons[cid]);
+	return err;
 }
 
 /**
- * rtrs_clt_con_connect - establish one connection
- * @con: connection with nothing to destroy; number 0 before all others of the path
+ * rtrs_clt_cons_connect - establish some connections, side by side
+ * @path: path
+ * @from: number of the first, which has nothing to destroy; 0 before all others
+ * @nr: how many
  *
  * Called by the path's work; sleeps up to three times %RTRS_CM_TIMEOUT_MS.
  * Return: 0 or a negative errno as sysfs-abi 1.2.7 lists them; in both cases
  * rtrs_clt_cons_destroy() has to follow one day.
  */
-int rtrs_clt_con_connect(struct rtrs_clt_con *con)
+int rtrs_clt_cons_connect(struct rtrs_clt_path *path, unsigned int from, unsigned int nr)
 {
-	struct rtrs_clt_path *path = con->path;
-	struct rdma_cm_id *cm_id;
-	int err;
+	unsigned int step;
+	int err = 0;
 
-	con->link = RTRS_CLT_CON_IDLE;
-	con->gen = path->gen;
-	cm_id = rdma_create_id(&init_net, cm_handler, con,
-			       path->addrs.dst.ss_family == AF_IB ? RDMA_PS_IB : RDMA_PS_TCP,
-			       IB_QPT_RC);
-	if (IS_ERR(cm_id))
-		return PTR_ERR(cm_id);
-	con->base.cm_id = cm_id;
-
-	err = resolve(con);
-	if (!err)
-		err = create_queues(con);
-	return err ?: handshake(con);
+	for (step = 0; !err && step < ARRAY_SIZE(con_steps); step++)
+		err = take_step(path, step, from, nr);
+	return err;
 }
 
 /* ---- INFO exchange ---- */

@@ -18,12 +18,11 @@
 
 /* ---- callbacks of what the path uses ---- */
 
-static void hb_lost(struct rtrs_hb *hb)
+static void hb_lost(struct rtrs_hb *hb, unsigned int silent_ms)
 {
 	struct rtrs_clt_path *path = container_of(hb, struct rtrs_clt_path, hb);
 
-	rtrs_clt_path_log(pr_err_ratelimited, path, "heartbeat lost after %u ms\n",
-			  hb->interval_ms * (hb->missed_max + 1));
+	rtrs_clt_path_log(pr_err_ratelimited, path, "heartbeat lost after %u ms\n", silent_ms);
 	rtrs_clt_con_fail(&path->cons[0], -ETIMEDOUT);
 }
 
@@ -32,12 +31,18 @@ static void hb_send_failed(struct rtrs_hb *hb, int err)
 	rtrs_clt_con_fail(container_of(hb->con, struct rtrs_clt_con, base), err);
 }
 
+static const struct rtrs_hb_ops hb_ops = {
+	.lost		= hb_lost,
+	.send_failed	= hb_send_failed,
+};
+
 static void dev_removed(struct rtrs_dev_user *user)
 {
 	struct rtrs_clt_path *path = container_of(user, struct rtrs_clt_path, dev_user);
 
 	rtrs_clt_path_log(pr_info, path, "RDMA device %s is leaving\n", path->hca_name);
-	rtrs_clt_path_shut(path, -ECONNABORTED);
+	/* The device is bound for the present attempt.  Later ones wait for its return. */
+	rtrs_clt_path_fail(path, READ_ONCE(path->gen), -ECONNABORTED);
 }
 
 /* ---- object ---- */
@@ -77,7 +82,7 @@ static int path_alloc_tables(struct rtrs_clt_path *path)
 		path->cons[cid].base.cid = cid;
 		spin_lock_init(&path->cons[cid].poll_lock);
 	}
-	rtrs_hb_init(&path->hb, &path->cons[0].base, hb_lost, hb_send_failed);
+	rtrs_hb_init(&path->hb, &path->cons[0].base, &hb_ops, path->clt->times);
 	return 0;
 }
 

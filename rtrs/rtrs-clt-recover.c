@@ -26,6 +26,7 @@
 #define RETRY_DOUBLINGS		16
 #define SETTLE_MS		1000	/* until a server has forgotten the last attempt */
 #define LONE_WAIT_MS		200	/* another path of the session connects first */
+#define CONNECT_WIDTH		16U	/* connections that are established side by side */
 
 /* ---- down ---- */
 
@@ -82,20 +83,31 @@ static int publish(struct rtrs_clt_path *path)
 	return err;
 }
 
+/*
+ * A server that knows our extensions takes connections as they come.  Others are only
+ * known to work when one is established before the next begins (checklist, line 3).
+ */
+static unsigned int connect_width(const struct rtrs_clt_path *path)
+{
+	return path->conn.ext_use ? CONNECT_WIDTH : 1;
+}
+
 static int connect_all(struct rtrs_clt_path *path)
 {
-	unsigned int cid;
+	unsigned int cid, nr, con_num = path->clt->con_num;
 	int err;
 
-	err = rtrs_clt_con_connect(&path->cons[0]);
+	err = rtrs_clt_cons_connect(path, 0, 1);
 	if (err)
 		return err;
 	path->first_conn = true;	/* from now on the session may be created again */
 	err = rtrs_clt_adopt(path);
 	if (!err)
 		err = rtrs_clt_slots_create(path);
-	for (cid = 1; !err && cid < path->clt->con_num; cid++)
-		err = rtrs_clt_con_connect(&path->cons[cid]);
+	for (cid = 1; !err && cid < con_num; cid += nr) {
+		nr = min(connect_width(path), con_num - cid);
+		err = rtrs_clt_cons_connect(path, cid, nr);
+	}
 	return err;
 }
 
@@ -177,17 +189,27 @@ static void set_errno(struct rtrs_clt_path *path, int err)
 
 static unsigned int pause_ms(const struct rtrs_clt_path *path)
 {
-	unsigned int longest = max(path->clt->reconnect_delay_s, 1U) * MSEC_PER_SEC;
+	unsigned int longest = READ_ONCE(path->clt->times[RTRS_CLT_RECONNECT_DELAY_MS]);
 	unsigned int base = min_t(u64, longest, (u64)RETRY_FIRST_MS <<
 				  min(path->attempts, RETRY_DOUBLINGS));
 
 	/* Clients that lost the same server must not come back as one. */
-	return (base + RETRY_FIRST_MS) / 2 + get_random_u32() % (base / 2 + MSEC_PER_SEC);
+	return base / 2 + get_random_u32() % base;
 }
 
 static void plan_retry(struct rtrs_clt_path *path)
 {
 	path->retry_at = jiffies + msecs_to_jiffies(pause_ms(path));
+}
+
+/* A server may be away for days: the log gets a line when something has changed. */
+static void log_failure(struct rtrs_clt_path *path, int err)
+{
+	if (path->attempts > 1 && err == path->logged_err)
+		return;
+	path->logged_err = err;
+	rtrs_clt_path_log(pr_err, path, "connecting failed: %pe%s\n", ERR_PTR(err),
+			  path->established ? ", keeps trying" : "");
 }
 
 /* After a first attempt, or when another one makes no sense, the path ends here. */
@@ -197,7 +219,7 @@ static void attempt_failed(struct rtrs_clt_path *path, int err)
 
 	if (rtrs_clt_path_state(path) != RTRS_CLT_CLOSING) {
 		set_errno(path, err);
-		rtrs_clt_path_log(pr_err, path, "connecting failed: %pe\n", ERR_PTR(err));
+		log_failure(path, err);
 	}
 	rtrs_clt_path_set_state(path, RTRS_CLT_CONNECTING_ERR);
 	path_down(path);

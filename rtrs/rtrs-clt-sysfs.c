@@ -100,11 +100,57 @@ static DEVICE_ATTR_RW(mpath_policy);
 static struct device_attribute dev_attr_mp_policy =
 	__ATTR(mp_policy, 0644, mpath_policy_show, mpath_policy_store);
 
+/* ---- session: times ---- */
+
+/* A time is found by its attribute, which points to its entry in the table. */
+static unsigned int time_index(struct device_attribute *attr)
+{
+	struct dev_ext_attribute *ext = container_of(attr, struct dev_ext_attribute, attr);
+
+	return (struct rtrs_time *)ext->var - rtrs_clt_times;
+}
+
+static ssize_t time_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(to_clt(dev)->times[time_index(attr)]));
+}
+
+static ssize_t time_store(struct device *dev, struct device_attribute *attr, const char *buf,
+			  size_t count)
+{
+	struct rtrs_clt *clt = to_clt(dev);
+	unsigned int index = time_index(attr), value;
+	int err;
+
+	err = rtrs_time_parse(&rtrs_clt_times[index], buf, &value);
+	if (err)
+		return bad_value(clt, attr->attr.name, buf, err);
+	WRITE_ONCE(clt->times[index], value);
+	return count;
+}
+
+#define TIME_ATTR_RW(index, name)				\
+	static struct dev_ext_attribute name##_attr = {		\
+		__ATTR(name, 0644, time_show, time_store),	\
+		&rtrs_clt_times[index]				\
+	}
+
+TIME_ATTR_RW(RTRS_HB_INTERVAL_MS, heartbeat_interval_ms);
+TIME_ATTR_RW(RTRS_HB_MISSED_MAX, heartbeat_missed_max);
+TIME_ATTR_RW(RTRS_CLT_RECONNECT_DELAY_MS, reconnect_delay_ms);
+TIME_ATTR_RW(RTRS_CLT_HOLD_TIME_MS, hold_time_ms);
+TIME_ATTR_RW(RTRS_CLT_REQUEST_TIMEOUT_MS, request_timeout_ms);
+
 static struct attribute *rtrs_clt_attrs[] = {
 	&dev_attr_add_path.attr,
 	&dev_attr_max_reconnect_attempts.attr,
 	&dev_attr_mpath_policy.attr,
 	&dev_attr_mp_policy.attr,
+	&heartbeat_interval_ms_attr.attr.attr,
+	&heartbeat_missed_max_attr.attr.attr,
+	&reconnect_delay_ms_attr.attr.attr,
+	&hold_time_ms_attr.attr.attr,
+	&request_timeout_ms_attr.attr.attr,
 	NULL
 };
 ATTRIBUTE_GROUPS(rtrs_clt);

@@ -23,6 +23,34 @@ MODULE_DESCRIPTION("RTRS: RDMA transport, client");
 MODULE_AUTHOR("RNBD developers");
 MODULE_LICENSE("GPL");
 
+struct rtrs_time rtrs_clt_times[RTRS_CLT_NR_TIMES] = {
+	RTRS_HB_TIMES,
+	[RTRS_CLT_RECONNECT_DELAY_MS] = { "reconnect_delay_ms", 1000, 3600000, 2500 },
+	[RTRS_CLT_HOLD_TIME_MS]	      = { "hold_time_ms", 0, 3600000, 0 },
+	[RTRS_CLT_REQUEST_TIMEOUT_MS] = { "request_timeout_ms", 1000, 3600000, 30000 },
+};
+
+module_param_cb(heartbeat_interval_ms, &rtrs_time_param_ops,
+		&rtrs_clt_times[RTRS_HB_INTERVAL_MS], 0644);
+MODULE_PARM_DESC(heartbeat_interval_ms,
+		 "Time between heartbeats, 100..60000, for new sessions (default: 2000)");
+module_param_cb(heartbeat_missed_max, &rtrs_time_param_ops,
+		&rtrs_clt_times[RTRS_HB_MISSED_MAX], 0644);
+MODULE_PARM_DESC(heartbeat_missed_max,
+		 "Heartbeats without an answer before a path is lost, 1..100, for new sessions (default: 5)");
+module_param_cb(reconnect_delay_ms, &rtrs_time_param_ops,
+		&rtrs_clt_times[RTRS_CLT_RECONNECT_DELAY_MS], 0644);
+MODULE_PARM_DESC(reconnect_delay_ms,
+		 "Longest pause between attempts to reconnect, on average, 1000..3600000, for new sessions (default: 2500)");
+module_param_cb(hold_time_ms, &rtrs_time_param_ops,
+		&rtrs_clt_times[RTRS_CLT_HOLD_TIME_MS], 0644);
+MODULE_PARM_DESC(hold_time_ms,
+		 "How long I/O waits while no path is connected, 0..3600000, for new sessions (default: 0, it fails at once)");
+module_param_cb(request_timeout_ms, &rtrs_time_param_ops,
+		&rtrs_clt_times[RTRS_CLT_REQUEST_TIMEOUT_MS], 0644);
+MODULE_PARM_DESC(request_timeout_ms,
+		 "Time for the answer to a request before its path is given up, 1000..3600000, for new sessions (default: 30000)");
+
 /* The works of all paths; needed to write back memory. */
 struct workqueue_struct *rtrs_clt_wq;
 
@@ -134,7 +162,7 @@ static void set_params(struct rtrs_clt *clt, const struct rtrs_clt_params *param
 {
 	strscpy(clt->name, params->sessname, sizeof(clt->name));
 	clt->port = params->port;
-	clt->reconnect_delay_s = params->reconnect_delay_s;
+	rtrs_times_init(clt->times, rtrs_clt_times, RTRS_CLT_NR_TIMES);
 	clt->max_reconnect_attempts = params->max_reconnect_attempts;
 	clt->max_segments_asked = min_t(unsigned int, params->max_segments, U16_MAX);
 	clt->nr_irq_queues = min_t(unsigned int, num_online_cpus(), RTRS_MAX_CON_NUM / 2);

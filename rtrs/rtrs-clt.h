@@ -55,6 +55,14 @@ do {									\
 	print("<%s>: %s: " fmt, path_->clt->name, path_->name, ##__VA_ARGS__); \
 } while (0)
 
+/* What an administrator can set for a session; the table is in rtrs-clt.c. */
+enum rtrs_clt_time {
+	RTRS_CLT_RECONNECT_DELAY_MS = RTRS_HB_NR_TIMES,
+	RTRS_CLT_HOLD_TIME_MS,
+	RTRS_CLT_REQUEST_TIMEOUT_MS,
+	RTRS_CLT_NR_TIMES
+};
+
 /* States of a path (12.3); the names are in rtrs-clt-state.c. */
 enum rtrs_clt_state {
 	RTRS_CLT_CONNECTING,
@@ -210,6 +218,7 @@ struct rtrs_clt_path {
 	unsigned long		settled_at;	/* jiffies: not earlier even in a hurry */
 	unsigned long		retry_at;	/* jiffies */
 	unsigned int		attempts;	/* since it was last connected */
+	int			logged_err;	/* of the last failed attempt in the log */
 	bool			hurry;		/* also: administrator wants an attempt now */
 	unsigned int		success_cnt;	/* reconnects */
 	unsigned int		fail_cnt;
@@ -254,7 +263,7 @@ struct rtrs_clt {
 	char			name[RTRS_NAME_LEN];
 	uuid_t			uuid;
 	u16			port;
-	unsigned int		reconnect_delay_s;
+	unsigned int		times[RTRS_CLT_NR_TIMES];
 	int			max_reconnect_attempts;
 	u16			max_segments_asked;
 	const struct rtrs_clt_ops *ops;
@@ -279,6 +288,7 @@ struct rtrs_clt {
 
 /* ---- rtrs-clt.c ---- */
 extern struct workqueue_struct *rtrs_clt_wq;
+extern struct rtrs_time rtrs_clt_times[RTRS_CLT_NR_TIMES];
 
 int rtrs_clt_adopt(struct rtrs_clt_path *path);
 
@@ -312,7 +322,7 @@ void rtrs_clt_path_free(struct rtrs_clt_path *path);
 void rtrs_clt_path_work(struct work_struct *work);
 
 /* ---- rtrs-clt-cm.c ---- */
-int rtrs_clt_con_connect(struct rtrs_clt_con *con);
+int rtrs_clt_cons_connect(struct rtrs_clt_path *path, unsigned int from, unsigned int nr);
 void rtrs_clt_cons_stop(struct rtrs_clt_path *path);
 void rtrs_clt_cons_destroy(struct rtrs_clt_path *path);
 int rtrs_clt_info_exchange(struct rtrs_clt_path *path);

@@ -6,6 +6,8 @@
  * it asks the peer for the next one (HB_MSG); the peer answers with HB_ACK, and any
  * other message counts as well.
  *
+ * The interval is ours to choose: a peer acknowledges at once, whatever its own is.
+ *
  * Failure: every further tick without a sign of life is counted, and when too many
  * have passed the owner is told once and the ticking ends.  A heartbeat that cannot
  * be sent is reported at once.
@@ -23,7 +25,7 @@ static void send_done(struct ib_cq *cq, struct ib_wc *wc)
 
 	atomic_dec(&hb->sends);
 	if (wc->status != IB_WC_SUCCESS && wc->status != IB_WC_WR_FLUSH_ERR)
-		hb->send_failed(hb, -EIO);
+		hb->ops->send_failed(hb, -EIO);
 }
 
 /*
@@ -40,7 +42,7 @@ static void send(struct rtrs_hb *hb, enum rtrs_imm_type type)
 	err = rtrs_con_post_imm_empty(hb->con, &hb->cqe, rtrs_imm_pack(type, 0));
 	if (err) {
 		atomic_dec(&hb->sends);
-		hb->send_failed(hb, err);
+		hb->ops->send_failed(hb, err);
 	}
 }
 
@@ -52,13 +54,23 @@ static void ask(struct rtrs_hb *hb)
 	send(hb, RTRS_HB_MSG_IMM);
 }
 
+static unsigned int interval_ms(const struct rtrs_hb *hb)
+{
+	return READ_ONCE(hb->times[RTRS_HB_INTERVAL_MS]);
+}
+
+static void tick_later(struct rtrs_hb *hb)
+{
+	queue_delayed_work(hb_wq, &hb->work, msecs_to_jiffies(interval_ms(hb)));
+}
+
 static void tick(struct work_struct *work)
 {
 	struct rtrs_hb *hb = container_of(to_delayed_work(work), struct rtrs_hb, work);
 	unsigned int missed = READ_ONCE(hb->missed);
 
-	if (missed > hb->missed_max) {
-		hb->lost(hb);
+	if (missed > READ_ONCE(hb->times[RTRS_HB_MISSED_MAX])) {
+		hb->ops->lost(hb, missed * interval_ms(hb));
 		return;
 	}
 
@@ -67,31 +79,25 @@ static void tick(struct work_struct *work)
 	else
 		ask(hb);
 
-	queue_delayed_work(hb_wq, &hb->work, msecs_to_jiffies(hb->interval_ms));
+	tick_later(hb);
 }
 
 /**
  * rtrs_hb_init - prepare the heartbeat of a path
  * @hb: heartbeat
  * @con: connection 0 of the path
- * @lost: see &rtrs_hb.lost
- * @send_failed: see &rtrs_hb.send_failed
- *
- * Interval and limit are those of the specification; the owner may change them before
- * rtrs_hb_start().
+ * @ops: callbacks
+ * @times: see &rtrs_hb.times
  *
  * Context: any.
  */
-void rtrs_hb_init(struct rtrs_hb *hb, struct rtrs_con *con,
-		  void (*lost)(struct rtrs_hb *hb),
-		  void (*send_failed)(struct rtrs_hb *hb, int err))
+void rtrs_hb_init(struct rtrs_hb *hb, struct rtrs_con *con, const struct rtrs_hb_ops *ops,
+		  const unsigned int *times)
 {
 	*hb = (struct rtrs_hb) {
 		.con		= con,
-		.lost		= lost,
-		.send_failed	= send_failed,
-		.interval_ms	= RTRS_HB_INTERVAL_MS,
-		.missed_max	= RTRS_HB_MISSED_MAX,
+		.ops		= ops,
+		.times		= times,
 		.cqe.done	= send_done,
 	};
 	INIT_DELAYED_WORK(&hb->work, tick);
@@ -108,7 +114,7 @@ void rtrs_hb_start(struct rtrs_hb *hb)
 {
 	WRITE_ONCE(hb->missed, 0);
 	WRITE_ONCE(hb->sent_at, 0);
-	queue_delayed_work(hb_wq, &hb->work, msecs_to_jiffies(hb->interval_ms));
+	tick_later(hb);
 }
 EXPORT_SYMBOL_GPL(rtrs_hb_start);
 
@@ -119,7 +125,7 @@ EXPORT_SYMBOL_GPL(rtrs_hb_start);
  * When it returns the tick is neither running nor queued.  Acknowledgments are still
  * sent as long as HB_MSG arrive; they end with rtrs_con_drain() of all connections.
  *
- * Context: process, may sleep; not from &rtrs_hb.lost.
+ * Context: process, may sleep; not from &rtrs_hb_ops.lost.
  */
 void rtrs_hb_stop(struct rtrs_hb *hb)
 {

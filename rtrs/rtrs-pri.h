@@ -2,7 +2,7 @@
 /*
  * What client and server of the transport share: the module rtrs-core.  The
  * prototypes are grouped by the file that defines them.  Of these, main may call
- * hb, iu, con and dev, and each of them what follows it; addr, stats and wire
+ * hb, iu, con and dev, and each of them what follows it; addr, stats, times and wire
  * stand alone, and what addr and wire offer is pure.
  */
 #ifndef RTRS_PRI_H
@@ -13,6 +13,7 @@
 #include <linux/kref.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
+#include <linux/moduleparam.h>
 #include <linux/percpu.h>
 #include <linux/uuid.h>
 #include <linux/workqueue.h>
@@ -190,20 +191,65 @@ int rtrs_recv_ring_post_all(struct rtrs_recv_ring *ring);
 int rtrs_recv_ring_repost(struct rtrs_recv_ring *ring, struct rtrs_recv_slot *slot);
 const void *rtrs_recv_ring_data(struct rtrs_recv_ring *ring, struct rtrs_recv_slot *slot);
 
+/* ---- rtrs-times.c: what an administrator can set ---- */
+
+/**
+ * struct rtrs_time - a time, or another number, that an administrator can set
+ * @name: of module parameter and attribute
+ * @min: smallest value allowed
+ * @max: largest value allowed
+ * @value: for new sessions; the module parameter
+ */
+struct rtrs_time {
+	const char	*name;
+	unsigned int	min;
+	unsigned int	max;
+	unsigned int	value;
+};
+
+/* Both sides have these; their tables begin with them. */
+enum {
+	RTRS_HB_INTERVAL_MS,
+	RTRS_HB_MISSED_MAX,
+	RTRS_HB_NR_TIMES
+};
+
+/* A silent peer is noticed after missed + 1 to missed + 2 intervals: 12 to 14 s. */
+#define RTRS_HB_TIMES								\
+	[RTRS_HB_INTERVAL_MS] = { "heartbeat_interval_ms", 100, 60000, 2000 },	\
+	[RTRS_HB_MISSED_MAX]  = { "heartbeat_missed_max", 1, 100, 5 }
+
+extern const struct kernel_param_ops rtrs_time_param_ops;
+
+int rtrs_time_parse(const struct rtrs_time *time, const char *buf, unsigned int *value);
+void rtrs_times_init(unsigned int *values, const struct rtrs_time *times, unsigned int nr);
+
 /* ---- rtrs-hb.c: heartbeat of one path ---- */
 
 /* Heartbeat sends that may be outstanding: part of the send queue of connection 0. */
 #define RTRS_HB_SEND_WRS	4
 
+struct rtrs_hb;
+
+/**
+ * struct rtrs_hb_ops - what a heartbeat tells its owner
+ * @lost: the peer was silent for too long (ms); at most once per rtrs_hb_start().
+ *	Process context, inside the heartbeat's work: must not call rtrs_hb_stop()
+ * @send_failed: a heartbeat could not be sent (negative errno).  Softirq or process
+ *	context, must not sleep; not for work requests that a closing connection flushes
+ */
+struct rtrs_hb_ops {
+	void	(*lost)(struct rtrs_hb *hb, unsigned int silent_ms);
+	void	(*send_failed)(struct rtrs_hb *hb, int err);
+};
+
 /**
  * struct rtrs_hb - heartbeat
  * @con: connection 0 of the path
- * @lost: the peer was silent for too long; at most once per rtrs_hb_start().  Process
- *	context, inside the heartbeat's work: must not call rtrs_hb_stop()
- * @send_failed: a heartbeat could not be sent (negative errno).  Softirq or process
- *	context, must not sleep; not for work requests that a closing connection flushes
- * @interval_ms: time between ticks, ms
- * @missed_max: ticks without a sign of life before @lost
+ * @ops: callbacks
+ * @times: values of the session, by %RTRS_HB_INTERVAL_MS (time between ticks) and
+ *	%RTRS_HB_MISSED_MAX (ticks without a sign of life before it is lost); may change
+ *	at any time
  * @work: the tick
  * @cqe: completion of every heartbeat send
  * @sends: outstanding sends, at most %RTRS_HB_SEND_WRS
@@ -215,10 +261,8 @@ const void *rtrs_recv_ring_data(struct rtrs_recv_ring *ring, struct rtrs_recv_sl
  */
 struct rtrs_hb {
 	struct rtrs_con		*con;
-	void			(*lost)(struct rtrs_hb *hb);
-	void			(*send_failed)(struct rtrs_hb *hb, int err);
-	unsigned int		interval_ms;
-	unsigned int		missed_max;
+	const struct rtrs_hb_ops *ops;
+	const unsigned int	*times;
 
 	struct delayed_work	work;
 	struct ib_cqe		cqe;
@@ -230,9 +274,8 @@ struct rtrs_hb {
 
 int rtrs_hb_wq_create(void);
 void rtrs_hb_wq_destroy(void);
-void rtrs_hb_init(struct rtrs_hb *hb, struct rtrs_con *con,
-		  void (*lost)(struct rtrs_hb *hb),
-		  void (*send_failed)(struct rtrs_hb *hb, int err));
+void rtrs_hb_init(struct rtrs_hb *hb, struct rtrs_con *con, const struct rtrs_hb_ops *ops,
+		  const unsigned int *times);
 void rtrs_hb_start(struct rtrs_hb *hb);
 void rtrs_hb_stop(struct rtrs_hb *hb);
 void rtrs_hb_recv(struct rtrs_hb *hb, unsigned int imm_type);

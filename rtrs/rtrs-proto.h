@@ -32,8 +32,6 @@
 #define RTRS_SERVICE_QUEUE_DEPTH	512	/* receives of connection 0 */
 #define RTRS_NAME_LEN			255	/* bytes, terminating NUL included */
 #define RTRS_UUID_LEN			16
-#define RTRS_HB_INTERVAL_MS		5000
-#define RTRS_HB_MISSED_MAX		5
 
 /* ids of messages; the numbers of extensions start at 0x100 */
 enum rtrs_msg_type {

@@ -113,9 +113,15 @@ static int add_con(struct rtrs_srv_path *path, struct rdma_cm_id *id,
 	return err;
 }
 
-/* Checks 7 and 7b */
-static int check_known(const struct rtrs_srv_path *path, const struct rtrs_conn_req *req)
+/*
+ * Checks 7 and 7b.  The client begins anew a path that we still take for alive: it knows
+ * both identities, so it is the same client, and the old path is dead.  It goes now, and
+ * the next attempt will find its place free.
+ */
+static int check_known(struct rtrs_srv_path *path, const struct rtrs_conn_req *req)
 {
+	if (!req->cid && (s16)(req->recon_cnt - path->recon_cnt) > 0)
+		rtrs_srv_path_fail(path, "replaced by a newer attempt", -ECONNRESET);
 	if (rtrs_srv_path_state(path) != RTRS_SRV_CONNECTING || req->cid_num != path->nr_cons)
 		return -ECONNRESET;
 

@@ -124,7 +124,7 @@ static void half_open_work(struct work_struct *work)
 	rtrs_srv_path_fail(path, "client did not finish connecting", -ETIMEDOUT);
 }
 
-static void hb_lost(struct rtrs_hb *hb)
+static void hb_lost(struct rtrs_hb *hb, unsigned int silent_ms)
 {
 	rtrs_srv_path_fail(container_of(hb, struct rtrs_srv_path, hb),
 			   "heartbeat lost", -ETIMEDOUT);
@@ -135,6 +135,11 @@ static void hb_send_failed(struct rtrs_hb *hb, int err)
 	rtrs_srv_path_fail(container_of(hb, struct rtrs_srv_path, hb),
 			   "heartbeat not sent", err);
 }
+
+static const struct rtrs_hb_ops hb_ops = {
+	.lost		= hb_lost,
+	.send_failed	= hb_send_failed,
+};
 
 /*
  * While the path is being created its state does not allow this to close it; then
@@ -214,6 +219,7 @@ static struct rtrs_srv_path *alloc_path(const struct rtrs_conn_req *req)
 	path->nr_cons = req->cid_num;
 	path->ext = req->ext_offer & rtrs_srv_conf.ext;
 	path->uuid = req->sess_uuid;
+	path->recon_cnt = req->recon_cnt;
 	path->state = RTRS_SRV_CLOSED;
 	path->dev_user.removed = device_removed;
 	mutex_init(&path->con_lock);
@@ -222,7 +228,6 @@ static struct rtrs_srv_path *alloc_path(const struct rtrs_conn_req *req)
 	INIT_WORK(&path->up_work, rtrs_srv_info_work);
 	INIT_WORK(&path->close_work, close_work);
 	init_cons(path);
-	rtrs_hb_init(&path->hb, &path->cons[0].base, hb_lost, hb_send_failed);
 	return path;
 }
 
@@ -298,6 +303,7 @@ struct rtrs_srv_path *rtrs_srv_path_create(struct rtrs_srv_sess *sess, struct rd
 		return ERR_PTR(-ENOMEM);
 
 	path->sess = sess;
+	rtrs_hb_init(&path->hb, &path->cons[0].base, &hb_ops, sess->times);
 	init_addrs(path, id);
 	path->dev = rtrs_dev_get(id->device, &path->dev_user);
 	if (IS_ERR(path->dev)) {

@@ -94,6 +94,7 @@ struct rtrs_srv_sess *rtrs_srv_sess_create(struct rtrs_srv *srv, const uuid_t *u
 	}
 
 	sess->uuid = *uuid;
+	rtrs_times_init(sess->times, rtrs_srv_times, RTRS_HB_NR_TIMES);
 	sess->srv = srv;
 	INIT_LIST_HEAD(&sess->paths);
 	mutex_init(&sess->up_lock);

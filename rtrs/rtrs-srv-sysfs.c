@@ -14,9 +14,65 @@
 
 #include "rtrs-srv.h"
 
-static struct class rtrs_srv_class = {
-	.name = "rtrs-server",
+/* ---- session ---- */
+
+static struct rtrs_srv_sess *to_sess(struct device *dev)
+{
+	return container_of(dev, struct rtrs_srv_sess, dev);
+}
+
+/* A time is found by its attribute, which points to its entry in the table. */
+static unsigned int time_index(struct device_attribute *attr)
+{
+	struct dev_ext_attribute *ext = container_of(attr, struct dev_ext_attribute, attr);
+
+	return (struct rtrs_time *)ext->var - rtrs_srv_times;
+}
+
+static ssize_t time_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(to_sess(dev)->times[time_index(attr)]));
+}
+
+static ssize_t time_store(struct device *dev, struct device_attribute *attr, const char *buf,
+			  size_t count)
+{
+	struct rtrs_srv_sess *sess = to_sess(dev);
+	unsigned int index = time_index(attr), value;
+	int err;
+
+	err = rtrs_time_parse(&rtrs_srv_times[index], buf, &value);
+	if (err) {
+		pr_err_ratelimited("<%s>: %s: invalid value '%.32s'\n", sess->name,
+				   attr->attr.name, buf);
+		return err;
+	}
+	WRITE_ONCE(sess->times[index], value);
+	return count;
+}
+
+#define TIME_ATTR_RW(index, name)				\
+	static struct dev_ext_attribute name##_attr = {		\
+		__ATTR(name, 0644, time_show, time_store),	\
+		&rtrs_srv_times[index]				\
+	}
+
+TIME_ATTR_RW(RTRS_HB_INTERVAL_MS, heartbeat_interval_ms);
+TIME_ATTR_RW(RTRS_HB_MISSED_MAX, heartbeat_missed_max);
+
+static struct attribute *sess_attrs[] = {
+	&heartbeat_interval_ms_attr.attr.attr,
+	&heartbeat_missed_max_attr.attr.attr,
+	NULL
 };
+ATTRIBUTE_GROUPS(sess);
+
+static struct class rtrs_srv_class = {
+	.name		= "rtrs-server",
+	.dev_groups	= sess_groups,
+};
+
+/* ---- path ---- */
 
 static struct rtrs_srv_path *to_path(struct kobject *kobj)
 {

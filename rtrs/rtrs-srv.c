@@ -56,6 +56,16 @@ module_param(extensions, bool, 0444);
 MODULE_PARM_DESC(extensions,
 		 "Use extensions of the protocol with clients that know them (default: Y)");
 
+struct rtrs_time rtrs_srv_times[RTRS_HB_NR_TIMES] = { RTRS_HB_TIMES };
+module_param_cb(heartbeat_interval_ms, &rtrs_time_param_ops,
+		&rtrs_srv_times[RTRS_HB_INTERVAL_MS], 0644);
+MODULE_PARM_DESC(heartbeat_interval_ms,
+		 "Time between heartbeats, 100..60000, for new sessions (default: 2000)");
+module_param_cb(heartbeat_missed_max, &rtrs_time_param_ops,
+		&rtrs_srv_times[RTRS_HB_MISSED_MAX], 0644);
+MODULE_PARM_DESC(heartbeat_missed_max,
+		 "Heartbeats without an answer before a path is lost, 1..100, for new sessions (default: 5)");
+
 struct rtrs_srv_conf rtrs_srv_conf;
 struct workqueue_struct *rtrs_srv_up_wq;
 struct workqueue_struct *rtrs_srv_close_wq;

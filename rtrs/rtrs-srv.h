@@ -213,6 +213,7 @@ struct rtrs_srv_slot {
  * @paths: &rtrs_srv_path.entry; guarded by &rtrs_srv.lock
  * @nr_paths: length of @paths; guarded by &rtrs_srv.lock
  * @name: empty until the first INFO_REQ, then constant; guarded by &rtrs_srv.lock
+ * @times: what an administrator can set, by index into rtrs_srv_times
  * @up_lock: serialises up and down of the session; guards what follows up to @upper
  * @published: @dev and @paths_dir are in sysfs
  * @nr_up: paths that are connected or were, and whose requests may still run
@@ -234,6 +235,7 @@ struct rtrs_srv_sess {
 	struct list_head	paths;
 	unsigned int		nr_paths;
 	char			name[RTRS_NAME_LEN];
+	unsigned int		times[RTRS_HB_NR_TIMES];
 
 	struct mutex		up_lock;	/* upper session, sysfs */
 	bool			published;
@@ -294,6 +296,7 @@ struct rtrs_srv_bufs {
  * @nr_cons: number of @cons
  * @kobj: directory in sysfs and the reference count; the last put may sleep
  * @uuid: identity of the path
+ * @recon_cnt: which of the client's attempts it is
  * @entry: on &rtrs_srv_sess.paths
  * @dev_user: for @dev
  * @dev_removed: @dev is leaving
@@ -331,6 +334,7 @@ struct rtrs_srv_path {
 	u16				nr_cons;
 	struct kobject			kobj ____cacheline_aligned_in_smp;
 	uuid_t				uuid;
+	u16				recon_cnt;
 	struct list_head		entry;
 	struct rtrs_dev_user		dev_user;
 	bool				dev_removed;
@@ -367,6 +371,7 @@ struct rtrs_srv_path {
 /* ---- rtrs-srv.c ---- */
 
 extern struct rtrs_srv_conf rtrs_srv_conf;
+extern struct rtrs_time rtrs_srv_times[RTRS_HB_NR_TIMES];
 extern struct workqueue_struct *rtrs_srv_up_wq;		/* INFO_REQ; may wait for requests */
 extern struct workqueue_struct *rtrs_srv_close_wq;	/* ends of paths; wait for requests */
 extern struct workqueue_struct *rtrs_srv_io_wq;		/* parked requests; wait for nobody */

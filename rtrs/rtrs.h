@@ -71,7 +71,6 @@ struct rtrs_clt_ops {
  * @port: service port for paths that are added later
  * @nr_poll_queues: connections with polled completion queues, of each path
  * @max_segments: most scatterlist entries of a request
- * @reconnect_delay_s: longest pause between reconnect attempts, seconds
  * @max_reconnect_attempts: -1 for ever, 0 never
  * @ops: callbacks
  * @priv: first argument of the callbacks
@@ -83,7 +82,6 @@ struct rtrs_clt_params {
 	u16 port;
 	unsigned int nr_poll_queues;
 	unsigned int max_segments;
-	unsigned int reconnect_delay_s;
 	int max_reconnect_attempts;
 	const struct rtrs_clt_ops *ops;
 	void *priv;
