@@ -20,6 +20,7 @@ rnbd-client-y :=		\
 	rnbd-clt.o		\
 	rnbd-clt-dev.o		\
 	rnbd-clt-disk.o		\
+	rnbd-clt-hold.o		\
 	rnbd-clt-io.o		\
 	rnbd-clt-link.o		\
 	rnbd-clt-msg.o		\

@@ -88,7 +88,7 @@ static void remove(struct rnbd_clt_dev *dev)
 
 /*
  * RTRS cannot give up a single request, so what the server does not answer costs the
- * session its path.  Repeated, since a request may have moved to another path.
+ * session its path.  Repeated for what was on its way to the transport the first time.
  */
 static void abort_work(struct work_struct *work)
 {
@@ -123,6 +123,7 @@ static struct rnbd_clt_dev *create(struct rnbd_clt_session *sess,
 	dev->nr = nr;
 	strscpy(dev->path, opts->device_path, sizeof(dev->path));
 	dev->access_mode = opts->access_mode;
+	dev->may_hold = true;
 	mutex_init(&dev->ctl_lock);
 	INIT_DELAYED_WORK(&dev->abort_work, abort_work);
 	INIT_WORK(&dev->unmap_work, unmap_work);
@@ -156,6 +157,7 @@ static void set_unmapped(struct rnbd_clt_dev *dev)
 /* The disk is live, the device UNMAPPED.  The device may be gone afterwards. */
 static void take_down(struct rnbd_clt_dev *dev)
 {
+	rnbd_clt_hold_end(dev, false);
 	del_gendisk(dev->gd);
 	cancel_delayed_work_sync(&dev->abort_work);
 	rnbd_clt_dev_close(dev);
@@ -359,6 +361,7 @@ void rnbd_clt_unmap_finish(struct rnbd_clt_dev *dev, enum rnbd_clt_unmap_mode mo
 	refcount_inc(&sess->users);
 	if (mode == RNBD_CLT_UNMAP_FORCE) {
 		queue_delayed_work(rnbd_clt_wq, &dev->abort_work, RNBD_CLT_ABORT_DELAY);
+		rnbd_clt_hold_end(dev, false);
 		blk_mark_disk_dead(dev->gd);
 	}
 	take_down(dev);

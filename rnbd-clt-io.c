@@ -17,9 +17,9 @@
  * of the queue, each of them finds its requests posted before its section ends.
  *
  * Failure: a device that is not open, or a session without a path, fails the request
- * at once.  A request without an answer times out and has its path reset, which ends
- * it one way or the other; it is never completed while the peer could still reach its
- * memory.
+ * at once, unless it may wait (rnbd-clt-hold.c).  A request without an answer times out
+ * and has its path reset; it then goes out over another path, and after a second
+ * time-out it fails.  It is never completed while the peer could still reach its memory.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -59,10 +59,17 @@ static void complete_rq(struct request *rq)
 	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
 	struct rnbd_clt_dev *dev = rq->q->queuedata;
 
-	if (unlikely(clt_rq->err) && dev)
+	if (unlikely(clt_rq->err) && dev) {
+		if (clt_rq->err == -ECONNABORTED && rnbd_clt_holds(dev)) {
+			rnbd_clt_hold_request(rq);
+			return;
+		}
+		if (READ_ONCE(dev->state) == RNBD_CLT_DEV_UNMAPPED)
+			clt_rq->err = -EIO;	/* given up, not timed out */
 		rnbd_clt_log(pr_info_ratelimited, dev, "%s of %u bytes at sector %llu failed: %d\n",
 			     op_is_write(rq->cmd_flags) ? "write" : "read", blk_rq_bytes(rq),
 			     (u64)blk_rq_pos(rq), clt_rq->err);
+	}
 	blk_mq_end_request(rq, rnbd_errno_to_status(clt_rq->err));
 }
 
@@ -98,7 +105,7 @@ static blk_status_t prepare_io(struct rnbd_clt_dev *dev, struct request *rq)
 
 	/* Pairs with the release in rnbd_clt_dev_open(): the id comes before the state. */
 	if (smp_load_acquire(&dev->state) != RNBD_CLT_DEV_OPEN)
-		return BLK_STS_IOERR;
+		return rnbd_clt_holds(dev) ? BLK_STS_RESOURCE : BLK_STS_IOERR;
 	io.device_id = READ_ONCE(dev->device_id);
 	if (rnbd_op_to_wire(rq->cmd_flags, &rw))
 		return BLK_STS_NOTSUPP;
@@ -134,6 +141,8 @@ static blk_status_t prepare(struct request *rq)
 	else
 		status = prepare_io(rq->q->queuedata, rq);
 	clt_rq->req.slot = rq->tag;
+	clt_rq->req.fate = RTRS_CLT_RESEND;
+	clt_rq->timed_out = false;
 	return status;
 }
 
@@ -143,15 +152,14 @@ static blk_status_t send(struct request *rq, struct rtrs_clt_batch *batch)
 	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
 	int err = rtrs_clt_request(queue->clt, &clt_rq->req, batch);
 
-	switch (err) {
-	case 0:
+	if (likely(!err))
 		return BLK_STS_OK;
-	case -ENOMEM:
+	if (err == -ENOMEM)
 		return BLK_STS_RESOURCE;
-	default:
-		clt_rq->err = err == -ENOTCONN ? -ECONNABORTED : err;
-		return BLK_STS_IOERR;
-	}
+	if (err == -ENOTCONN && rq->q->queuedata && rnbd_clt_holds(rq->q->queuedata))
+		return BLK_STS_RESOURCE;
+	clt_rq->err = err == -ENOTCONN ? -ECONNABORTED : err;
+	return BLK_STS_IOERR;
 }
 
 static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_queue_data *bd)
@@ -224,13 +232,15 @@ static enum blk_eh_timer_return timed_out(struct request *rq)
 {
 	struct rnbd_clt_session *sess = rq->q->tag_set->driver_data;
 	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
+	enum rtrs_clt_fate fate = clt_rq->timed_out ? RTRS_CLT_FAIL : RTRS_CLT_RESEND;
 
 	if (rq->mq_hctx->type == HCTX_TYPE_POLL) {
 		poll(rq->mq_hctx, NULL);
 		if (blk_mq_request_completed(rq))
 			return BLK_EH_DONE;
 	}
-	rtrs_clt_timed_out(sess->clt, &clt_rq->req);
+	clt_rq->timed_out = true;
+	rtrs_clt_timed_out(sess->clt, &clt_rq->req, fate);
 	return BLK_EH_RESET_TIMER;
 }
 
@@ -317,7 +327,7 @@ static void init_tag_set(struct rnbd_clt_session *sess)
 	set->reserved_tags = set->queue_depth < MIN_DEPTH_TO_RESERVE ? 0 : RESERVED_TAGS;
 	set->numa_node = NUMA_NO_NODE;
 	set->cmd_size = struct_size_t(struct rnbd_clt_rq, sgl, sess->max_sg);
-	set->timeout = RNBD_CLT_TIMEOUT;
+	set->timeout = msecs_to_jiffies(attrs->request_timeout_ms);
 	set->driver_data = sess;
 	set->flags = BLK_MQ_F_SHOULD_MERGE | BLK_MQ_F_TAG_HCTX_SHARED;
 	/* Tags shared by the queues would otherwise count as a single queue. */
@@ -381,7 +391,7 @@ static bool abort_rq(struct request *rq, void *data)
 	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
 
 	if (rq->q == dev->gd->queue)
-		rtrs_clt_timed_out(dev->sess->clt, &clt_rq->req);
+		rtrs_clt_timed_out(dev->sess->clt, &clt_rq->req, RTRS_CLT_FAIL);
 	return true;
 }
 
@@ -390,11 +400,31 @@ static bool abort_rq(struct request *rq, void *data)
  * @dev: device that takes no new requests
  *
  * RTRS cannot call back a single request, so this costs the session the path of each
- * of them.
+ * of them; but none of them is sent again.
  *
  * Context: may sleep; does not wait for the requests.
  */
 void rnbd_clt_queues_abort(struct rnbd_clt_dev *dev)
 {
 	blk_mq_tagset_busy_iter(&dev->sess->tag_set, abort_rq, dev);
+}
+
+/**
+ * rnbd_clt_queues_set_timeout() - how long a request may take, from now on
+ * @sess: session with queues
+ * @timeout_ms: milliseconds
+ *
+ * Context: the caller holds &rnbd_clt_session.lock.
+ */
+void rnbd_clt_queues_set_timeout(struct rnbd_clt_session *sess, unsigned int timeout_ms)
+{
+	unsigned int timeout_jiffies = msecs_to_jiffies(timeout_ms);
+	struct rnbd_clt_dev *dev;
+
+	lockdep_assert_held(&sess->lock);
+	sess->tag_set.timeout = timeout_jiffies;
+	blk_queue_rq_timeout(sess->admin_q, timeout_jiffies);
+	list_for_each_entry(dev, &sess->devs, entry)
+		if (dev->mapped)
+			blk_queue_rq_timeout(dev->gd->queue, timeout_jiffies);
 }

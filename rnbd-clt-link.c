@@ -27,9 +27,11 @@ static void send_uevent(struct rnbd_clt_dev *dev, enum kobject_action action)
 	kobject_uevent(&disk_to_dev(dev->gd)->kobj, action);
 }
 
-static void close_all(struct rnbd_clt_session *sess)
+/* Returns whether there was an open one. */
+static bool close_all(struct rnbd_clt_session *sess)
 {
 	struct rnbd_clt_dev *dev;
+	bool any = false;
 
 	lockdep_assert_held(&sess->lock);
 	list_for_each_entry(dev, &sess->devs, entry) {
@@ -37,7 +39,9 @@ static void close_all(struct rnbd_clt_session *sess)
 			continue;
 		WRITE_ONCE(dev->state, RNBD_CLT_DEV_CLOSED);
 		dev->offline = dev->mapped;
+		any = true;
 	}
+	return any;
 }
 
 /**
@@ -56,7 +60,7 @@ void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev)
 	sess->link_up = ev == RTRS_CLT_LINK_UP;
 	if (!sess->link_up) {
 		WRITE_ONCE(sess->link_gen, sess->link_gen + 1);
-		close_all(sess);
+		rnbd_clt_hold_start(sess, close_all(sess));
 	}
 	spin_unlock(&sess->lock);
 
@@ -137,8 +141,11 @@ static void reopen_all(struct rnbd_clt_session *sess)
 		mutex_lock(&dev->ctl_lock);
 		err = rnbd_clt_dev_reopen(dev);
 		mutex_unlock(&dev->ctl_lock);
-		if (err)
+		if (err) {
 			rnbd_clt_log(pr_err, dev, "not opened again: %d\n", err);
+			if (err != -ECONNABORTED)	/* else the link is lost once more */
+				rnbd_clt_hold_end(dev, false);
+		}
 		put_disk(dev->gd);
 	}
 }
@@ -259,6 +266,7 @@ int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
 		rnbd_clt_log(pr_info, dev, "grown on the server from %llu to %llu sectors\n",
 			     (u64)old, geo.nsectors);
 	set_capacity_and_notify(dev->gd, geo.nsectors);
+	rnbd_clt_hold_end(dev, true);
 	rnbd_clt_log(pr_info, dev, "open again\n");
 	send_uevent(dev, KOBJ_ONLINE);
 	return 0;

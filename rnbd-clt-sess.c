@@ -73,6 +73,7 @@ static void destroy(struct rnbd_clt_session *sess)
 	sess->running = false;
 	spin_unlock(&sess->lock);
 	cancel_work_sync(&sess->link_work);
+	cancel_delayed_work_sync(&sess->hold_work);
 
 	rnbd_clt_queues_stop(sess);
 	rtrs_clt_close(sess->clt);
@@ -130,6 +131,7 @@ static struct rnbd_clt_session *alloc_sess(const char *name)
 	spin_lock_init(&sess->lock);
 	sess->link_up = true;
 	INIT_WORK(&sess->link_work, rnbd_clt_link_work);
+	INIT_DELAYED_WORK(&sess->hold_work, rnbd_clt_hold_work);
 	INIT_WORK(&sess->destroy_work, destroy_work);
 	return sess;
 }
@@ -143,8 +145,27 @@ static int check_attrs(const struct rtrs_clt_attrs *attrs)
 	return 0;
 }
 
+/* An administrator has changed a time of the RTRS session, or the session goes live. */
+static void take_times(void *priv)
+{
+	static DEFINE_MUTEX(one_at_a_time);	/* so the last one has the latest values */
+	struct rnbd_clt_session *sess = priv;
+	struct rtrs_clt_attrs attrs;
+
+	if (!READ_ONCE(sess->running))
+		return;
+	mutex_lock(&one_at_a_time);
+	rtrs_clt_query(sess->clt, &attrs);
+	spin_lock(&sess->lock);
+	WRITE_ONCE(sess->hold_ms, attrs.hold_time_ms);
+	rnbd_clt_queues_set_timeout(sess, attrs.request_timeout_ms);
+	spin_unlock(&sess->lock);
+	mutex_unlock(&one_at_a_time);
+}
+
 static const struct rtrs_clt_ops link_ops = {
-	.link_ev = rnbd_clt_link_ev,
+	.link_ev	= rnbd_clt_link_ev,
+	.times_changed	= take_times,
 };
 
 static struct rtrs_clt *connect_paths(struct rnbd_clt_session *sess,
@@ -175,6 +196,7 @@ static void go_live(struct rnbd_clt_session *sess)
 	if (sess->link_gen != sess->info_gen)
 		queue_work(rnbd_clt_wq, &sess->link_work);
 	spin_unlock(&sess->lock);
+	take_times(sess);
 	settled();
 	mutex_unlock(&rnbd_clt_lock);
 }

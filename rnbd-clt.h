@@ -34,7 +34,6 @@
 #define RNBD_CLT_MAX_SEGMENTS	128
 #define RNBD_CLT_MAX_NR		16383	/* largest N of rnbd<N> */
 #define RNBD_CLT_MINORS		64
-#define RNBD_CLT_TIMEOUT	(30 * HZ)
 #define RNBD_CLT_ABORT_DELAY	(5 * HZ)	/* forced unmap: time for I/O to end by itself */
 
 /**
@@ -87,6 +86,8 @@ enum rnbd_clt_sess_state {
  * @link_gen: counts the losses of the link; device ids of an earlier one are void
  * @link_up: a path is connected
  * @running: @link_work may be queued
+ * @hold_ms: how long I/O of devices waits for the link; 0: not at all
+ * @hold_work: that time is over
  * @info_gen: link generation of the last SESS_INFO, used by @link_work only
  * @ver: agreed protocol version
  * @link_work: tells about closed devices and opens them again
@@ -113,6 +114,8 @@ struct rnbd_clt_session {
 	u32			link_gen;
 	bool			link_up;
 	bool			running;
+	unsigned int		hold_ms;
+	struct delayed_work	hold_work;
 
 	u32			info_gen;
 	u8			ver;
@@ -140,6 +143,8 @@ enum rnbd_clt_dev_state {
  * @tried_gen: link generation of the last try to open it again, ditto
  * @mapped: everything is in place, the device may be unmapped, ditto
  * @offline: state went to CLOSED, users have not been told yet, ditto
+ * @may_hold: requests may wait for the link, ditto; see rnbd-clt-hold.c
+ * @held: the queue is quiesced, ditto
  * @entry: on &rnbd_clt_session.devs, until the server has been told to close
  * @geo: as of the first mapping; block sizes and features stay what they were
  * @access_mode: as asked for
@@ -162,6 +167,8 @@ struct rnbd_clt_dev {
 	u32			tried_gen;
 	bool			mapped;
 	bool			offline;
+	bool			may_hold;
+	bool			held;
 	struct list_head	entry;
 	struct rnbd_geometry	geo;
 	enum rnbd_access_mode	access_mode;
@@ -180,6 +187,7 @@ struct rnbd_clt_dev {
  * @io: message of an I/O; administrative messages live with their sender
  * @link_gen: administrative message: link generation that it belongs to
  * @err: result; 0 or a negative errno
+ * @timed_out: it has cost a path already
  * @sgl: &rnbd_clt_session.max_sg entries
  */
 struct rnbd_clt_rq {
@@ -187,6 +195,7 @@ struct rnbd_clt_rq {
 	struct rnbd_msg_io	io;
 	u32			link_gen;
 	int			err;
+	bool			timed_out;
 	struct scatterlist	sgl[];
 };
 
@@ -257,6 +266,14 @@ int rnbd_clt_dev_open(struct rnbd_clt_dev *dev, struct rnbd_geometry *geo);
 int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev);
 void rnbd_clt_dev_close(struct rnbd_clt_dev *dev);
 
+/* ---- rnbd-clt-hold.c ---- */
+
+bool rnbd_clt_holds(const struct rnbd_clt_dev *dev);
+void rnbd_clt_hold_request(struct request *rq);
+void rnbd_clt_hold_start(struct rnbd_clt_session *sess, bool newly_closed);
+void rnbd_clt_hold_end(struct rnbd_clt_dev *dev, bool again);
+void rnbd_clt_hold_work(struct work_struct *work);
+
 /* ---- rnbd-clt-msg.c ---- */
 
 int rnbd_clt_msg_sess_info(struct rnbd_clt_session *sess, u32 link_gen);
@@ -269,5 +286,6 @@ int rnbd_clt_queues_create(struct rnbd_clt_session *sess);
 void rnbd_clt_queues_stop(struct rnbd_clt_session *sess);
 void rnbd_clt_queues_free(struct rnbd_clt_session *sess);
 void rnbd_clt_queues_abort(struct rnbd_clt_dev *dev);
+void rnbd_clt_queues_set_timeout(struct rnbd_clt_session *sess, unsigned int timeout_ms);
 
 #endif /* RNBD_CLT_H */

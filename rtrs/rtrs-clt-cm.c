@@ -232,7 +232,7 @@ static int resolve_route(struct rtrs_clt_con *con)
 /*
  * Connection 0 is created before the queue depth is known: it has the requests of the
  * administrative queue, of which only a few are outstanding at a time, the heartbeats,
- * and the INFO exchange.
+ * the INFO exchange, and a fence.
  */
 static int create_queues(struct rtrs_clt_con *con)
 {
@@ -251,7 +251,7 @@ static int create_queues(struct rtrs_clt_con *con)
 		attr.max_recv_wr = RTRS_CLT_RECV_WRS * path->nr_slots;
 	} else {
 		attr.max_send_wr = RTRS_CLT_SEND_WRS * RTRS_SERVICE_QUEUE_DEPTH +
-				   RTRS_HB_SEND_WRS + 1;
+				   RTRS_HB_SEND_WRS + 2;
 		attr.max_recv_wr = RTRS_CLT_RECV_WRS * RTRS_SERVICE_QUEUE_DEPTH + 1;
 	}
 	return rtrs_con_create(&con->base, path->dev, &attr);
@@ -494,4 +494,5 @@ void rtrs_clt_cons_destroy(struct rtrs_clt_path *path)
 	for (cid = 0; cid < path->clt->con_num; cid++)
 		con_destroy(&path->cons[cid]);
 	info_free(path);
+	rtrs_clt_fence_destroy(path);
 }

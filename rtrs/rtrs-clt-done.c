@@ -153,6 +153,14 @@ struct message {
 	struct rtrs_msg_rkey_rsp	entries[RTRS_ANSWER_BATCH];
 };
 
+/* Bytes of an answer with keys: only AI mode has them, and more than one as short ones. */
+static unsigned int answer_size(const struct rtrs_conn_rsp *conn)
+{
+	unsigned int entries = conn->ext_use & RTRS_EXT_SHORT_ANSWER ? RTRS_ANSWER_BATCH : 1;
+
+	return conn->new_rkey ? entries * sizeof(struct rtrs_msg_rkey_rsp) : 0;
+}
+
 /* Checks of wire specification 17.26; must run before the buffer is posted again. */
 static int get_message(struct rtrs_clt_path *path, struct rtrs_recv_slot *recv,
 		       const struct ib_wc *wc, struct message *msg)
@@ -165,8 +173,7 @@ static int get_message(struct rtrs_clt_path *path, struct rtrs_recv_slot *recv,
 	if (wc->opcode != IB_WC_RECV)
 		return 0;
 
-	/* Only AI mode has receives with room, and what is longer has met no receive. */
-	if (!wc->byte_len || wc->byte_len > recv->ring->size ||
+	if (!wc->byte_len || wc->byte_len > answer_size(&path->conn) ||
 	    wc->byte_len % sizeof(msg->entries[0]))
 		return -EPROTO;
 	msg->nr = wc->byte_len / sizeof(msg->entries[0]);
@@ -210,6 +217,14 @@ static int answer_slot(struct rtrs_clt_con *con, u32 id, int err, const u32 *rke
 	return 0;
 }
 
+/* -ECONNABORTED is what we say ourselves of a request that no path could bring home. */
+static int answer_errno(u32 imm)
+{
+	int err = rtrs_imm_rsp_errno(imm);
+
+	return err == -ECONNABORTED ? -EIO : err;
+}
+
 /* The first entry belongs to the immediate, the others are further successes. */
 static int answer_entry(struct rtrs_clt_con *con, const struct message *msg, unsigned int i)
 {
@@ -225,7 +240,7 @@ static int answer_entry(struct rtrs_clt_con *con, const struct message *msg, uns
 		return answer_slot(con, id, 0, &rkey);
 	if (id != rtrs_imm_rsp_id(msg->imm))
 		return -EPROTO;
-	return answer_slot(con, id, rtrs_imm_rsp_errno(msg->imm), &rkey);
+	return answer_slot(con, id, answer_errno(msg->imm), &rkey);
 }
 
 /* In AI mode every answer brings keys, unless short answers are in force. */
@@ -242,8 +257,7 @@ static int recv_answer(struct rtrs_clt_con *con, const struct message *msg)
 	if (!msg->nr && keys_must_come(&con->path->conn))
 		return -EPROTO;
 	if (!msg->nr)
-		return answer_slot(con, rtrs_imm_rsp_id(msg->imm),
-				   rtrs_imm_rsp_errno(msg->imm), NULL);
+		return answer_slot(con, rtrs_imm_rsp_id(msg->imm), answer_errno(msg->imm), NULL);
 
 	for (i = 0; i < msg->nr && !err; i++)
 		err = answer_entry(con, msg, i);
@@ -277,12 +291,39 @@ static bool path_listens(const struct rtrs_clt_path *path)
 	return state == RTRS_CLT_CONNECTED || state == RTRS_CLT_CONNECTING;
 }
 
+static int recv_message(struct rtrs_clt_con *con, struct rtrs_recv_slot *recv,
+			const struct ib_wc *wc)
+{
+	struct message msg;
+	int err;
+
+	err = get_message(con->path, recv, wc, &msg);
+	if (!err)
+		err = rtrs_recv_ring_repost(recv->ring, recv);
+	return err ?: handle_message(con, &msg);
+}
+
+static bool is_fence_ack(const struct rtrs_clt_con *con, const struct ib_wc *wc)
+{
+	return !con->base.cid && wc->opcode == IB_WC_RECV && !(wc->wc_flags & IB_WC_WITH_IMM) &&
+	       con->path->conn.ext_use & RTRS_EXT_PATH_FENCE;
+}
+
+static int recv_fence_ack(struct rtrs_clt_con *con, struct rtrs_recv_slot *recv,
+			  const struct ib_wc *wc)
+{
+	int err;
+
+	err = rtrs_clt_fence_recv(con->path, rtrs_recv_ring_data(recv->ring, recv),
+				  wc->byte_len);
+	return err ?: rtrs_recv_ring_repost(recv->ring, recv);
+}
+
 static void recv_done(struct ib_cq *cq, struct ib_wc *wc)
 {
 	struct rtrs_recv_slot *recv = container_of(wc->wr_cqe, struct rtrs_recv_slot, cqe);
 	struct rtrs_clt_con *con = cq->cq_context;
 	struct rtrs_clt_path *path = con->path;
-	struct message msg;
 	int err;
 
 	if (unlikely(wc->status != IB_WC_SUCCESS)) {
@@ -293,26 +334,26 @@ static void recv_done(struct ib_cq *cq, struct ib_wc *wc)
 		return;
 
 	rtrs_hb_alive(&path->hb);
-	err = get_message(path, recv, wc, &msg);
-	if (!err)
-		err = rtrs_recv_ring_repost(recv->ring, recv);
-	if (!err)
-		err = handle_message(con, &msg);
+	err = is_fence_ack(con, wc) ? recv_fence_ack(con, recv, wc)
+				    : recv_message(con, recv, wc);
 	if (unlikely(err)) {
 		rtrs_clt_path_log(pr_err_ratelimited, path,
 				  "bad message on connection %u: opcode %d, immediate %#x, %u bytes: %pe\n",
-				  con->base.cid, wc->opcode, msg.imm, wc->byte_len,
-				  ERR_PTR(err));
+				  con->base.cid, wc->opcode, be32_to_cpu(wc->ex.imm_data),
+				  wc->byte_len, ERR_PTR(err));
 		rtrs_clt_con_fail(con, err);
 	}
 }
 
 /* Bytes of a receive after the INFO exchange. */
-static unsigned int recv_size(const struct rtrs_conn_rsp *conn)
+static unsigned int recv_size(const struct rtrs_clt_con *con)
 {
-	unsigned int entries = conn->ext_use & RTRS_EXT_SHORT_ANSWER ? RTRS_ANSWER_BATCH : 1;
+	const struct rtrs_conn_rsp *conn = &con->path->conn;
+	unsigned int size = answer_size(conn);
 
-	return conn->new_rkey ? entries * sizeof(struct rtrs_msg_rkey_rsp) : 0;
+	if (!con->base.cid && conn->ext_use & RTRS_EXT_PATH_FENCE)
+		size = max_t(unsigned int, size, sizeof(struct rtrs_msg_fence));
+	return size;
 }
 
 /**
@@ -329,7 +370,7 @@ int rtrs_clt_recv_start(struct rtrs_clt_con *con)
 			  (con->base.cid ? path->nr_slots : RTRS_SERVICE_QUEUE_DEPTH);
 	int err;
 
-	err = rtrs_recv_ring_create(&con->ring, &con->base, nr, recv_size(&path->conn), recv_done);
+	err = rtrs_recv_ring_create(&con->ring, &con->base, nr, recv_size(con), recv_done);
 	return err ?: rtrs_recv_ring_post_all(&con->ring);
 }
 
@@ -363,27 +404,12 @@ void rtrs_clt_slot_init(struct rtrs_clt_slot *slot)
 
 /* ---- failure ---- */
 
-static void resend(struct rtrs_clt_path *lost, struct rtrs_clt_req *req)
-{
-	struct rtrs_clt_batch batch = {};
-	int err;
-
-	rcu_read_lock();
-	err = rtrs_clt_request(lost->clt, req, &batch);
-	rtrs_clt_batch_post(&batch);
-	rcu_read_unlock();
-
-	if (!err)
-		this_cpu_inc(lost->stats->failover);
-	else
-		req->done(req, err == -ENOTCONN ? -ECONNABORTED : err);
-}
-
 /*
  * The key goes before the memory is given back: other sessions of the peer share the
  * protection domain.
  */
-static void slot_abort(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot)
+static void slot_abort(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot,
+		       struct list_head *lost)
 {
 	u32 phase = atomic_read_acquire(&slot->phase);
 	struct rtrs_clt_req *req;
@@ -396,23 +422,56 @@ static void slot_abort(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot)
 	if (phase & RTRS_CLT_SLOT_ANSWERED)
 		req->done(req, phase_errno(phase));
 	else
-		resend(path, req);
+		list_add_tail(&req->lost, lost);
+}
+
+static int resend(struct rtrs_clt_path *path, struct rtrs_clt_req *req)
+{
+	struct rtrs_clt_batch batch = {};
+	int err;
+
+	rcu_read_lock();
+	err = rtrs_clt_request(path->clt, req, &batch);
+	rtrs_clt_batch_post(&batch);
+	rcu_read_unlock();
+	return err == -ENOTCONN ? -ECONNABORTED : err;
+}
+
+static void end_lost(struct rtrs_clt_path *path, struct list_head *lost, int err)
+{
+	struct rtrs_clt_req *req, *next;
+	int req_err;
+
+	list_for_each_entry_safe(req, next, lost, lost) {
+		if (READ_ONCE(req->fate) == RTRS_CLT_FAIL)
+			req_err = -ETIMEDOUT;
+		else
+			req_err = err ?: resend(path, req);
+		if (req_err)
+			req->done(req, req_err);
+		else
+			this_cpu_inc(path->stats->failover);
+	}
 }
 
 /**
  * rtrs_clt_fail_over - find another way for everything outstanding on a path
  * @path: path that is not CONNECTED, RCU readers waited out, queue pairs drained
  *
- * May sleep.  Afterwards all slots are idle.
+ * May sleep, until the server has put the path out of service.  Afterwards all slots
+ * are idle.
  */
 void rtrs_clt_fail_over(struct rtrs_clt_path *path)
 {
+	LIST_HEAD(lost);
 	unsigned int i;
 
 	if (!path->slots)
 		return;
 	for (i = 0; i < path->nr_slots; i++)
-		slot_abort(path, &path->slots[i]);
+		slot_abort(path, &path->slots[i], &lost);
+	if (!list_empty(&lost))
+		end_lost(path, &lost, rtrs_clt_fence_lost(path) ? -ECONNABORTED : 0);
 }
 
 /**

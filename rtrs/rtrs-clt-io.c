@@ -239,14 +239,17 @@ static void time_out(struct rtrs_clt_path *path, struct rtrs_clt_req *req)
  * rtrs_clt_timed_out - a request takes too long
  * @clt: session
  * @req: request that was started
+ * @fate: what shall become of it
  *
- * Any context.  The path of the request is given up, and with it the request either
- * moves to another path or ends; its done callback comes as ever.
+ * Any context.  The path of the request is given up; the done callback comes as ever.  A
+ * request that is between two paths only learns its fate.
  */
-void rtrs_clt_timed_out(struct rtrs_clt *clt, struct rtrs_clt_req *req)
+void rtrs_clt_timed_out(struct rtrs_clt *clt, struct rtrs_clt_req *req,
+			enum rtrs_clt_fate fate)
 {
 	struct rtrs_clt_path *path;
 
+	WRITE_ONCE(req->fate, fate);
 	rcu_read_lock();
 	path = READ_ONCE(req->path);
 	if (path)

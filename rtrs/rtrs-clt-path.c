@@ -58,6 +58,7 @@ void rtrs_clt_path_free(struct rtrs_clt_path *path)
 	struct rtrs_clt *clt = path->clt;
 
 	trace_rtrs_clt_path_freed(path);
+	kfree(path->ghost);
 	kvfree(path->slots);
 	kvfree(path->chunks);
 	kvfree(path->cons);
@@ -101,6 +102,7 @@ static struct rtrs_clt_path *path_create(struct rtrs_clt *clt, const struct rtrs
 	path->dev_user.removed = dev_removed;
 	uuid_gen(&path->uuid);
 	spin_lock_init(&path->state_lock);
+	mutex_init(&path->fence_mutex);
 	init_waitqueue_head(&path->wait);
 	INIT_DELAYED_WORK(&path->work, rtrs_clt_path_work);
 	rtrs_addr_format_path(&addrs->src, &addrs->dst, path->name, sizeof(path->name));

@@ -131,16 +131,18 @@ static int path_up(struct rtrs_clt_path *path)
 	if (!err)
 		err = receive_all(path);
 	if (!err)
+		err = rtrs_clt_fence_create(path);
+	if (!err)
 		err = publish(path);
 	if (err)
 		return err;
 
 	rtrs_clt_link_reserve(path);
 	/* Something else may have failed, or the path is to be closed. */
-	if (!rtrs_clt_path_set_state(path, RTRS_CLT_CONNECTED))
-		return READ_ONCE(path->err) ?: -ECONNRESET;
-	rtrs_clt_link_up(path);
-	return 0;
+	err = rtrs_clt_fence_enter(path);
+	if (!err)
+		rtrs_clt_link_up(path);
+	return err;
 }
 
 static void begin_attempt(struct rtrs_clt_path *path)

@@ -126,6 +126,7 @@ static ssize_t time_store(struct device *dev, struct device_attribute *attr, con
 	if (err)
 		return bad_value(clt, attr->attr.name, buf, err);
 	WRITE_ONCE(clt->times[index], value);
+	clt->ops->times_changed(clt->priv);
 	return count;
 }
 

@@ -153,6 +153,7 @@ static void clt_release(struct device *dev)
 {
 	struct rtrs_clt *clt = container_of(dev, struct rtrs_clt, dev);
 
+	rtrs_clt_ghosts_free(clt);
 	free_percpu(clt->rr_pos);
 	kfree(clt);
 	kref_put(&users, last_user);
@@ -188,6 +189,8 @@ static struct rtrs_clt *clt_create(const struct rtrs_clt_params *params)
 	INIT_LIST_HEAD(&clt->paths);
 	INIT_LIST_HEAD(&clt->entry);
 	mutex_init(&clt->paths_mutex);
+	spin_lock_init(&clt->ghost_lock);
+	INIT_LIST_HEAD(&clt->ghosts);
 	rtrs_clt_link_init(clt);
 	uuid_gen(&clt->uuid);
 	clt->policy = &rtrs_clt_policies[RTRS_CLT_POLICY_DEFAULT];
@@ -353,6 +356,8 @@ void rtrs_clt_query(struct rtrs_clt *clt, struct rtrs_clt_attrs *attrs)
 	attrs->max_segments = clt->max_segments;
 	attrs->nr_irq_queues = clt->nr_irq_queues;
 	attrs->nr_poll_queues = clt->nr_poll_queues;
+	attrs->hold_time_ms = READ_ONCE(clt->times[RTRS_CLT_HOLD_TIME_MS]);
+	attrs->request_timeout_ms = READ_ONCE(clt->times[RTRS_CLT_REQUEST_TIMEOUT_MS]);
 	mutex_unlock(&clt->paths_mutex);
 }
 EXPORT_SYMBOL_GPL(rtrs_clt_query);

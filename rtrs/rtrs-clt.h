@@ -14,8 +14,9 @@
  * inside RCU read-side sections and act on a path only while it is CONNECTED, so after
  * a change of state and synchronize_rcu() the work has the path for itself.
  *
- * Locks: rtrs_clt.paths_mutex, then rtrs_clt.link_lock or rtrs_clt_path.state_lock,
- * which are leaves.  Nobody waits for a path's work with a lock held.
+ * Locks: rtrs_clt.paths_mutex and rtrs_clt_path.fence_mutex, then rtrs_clt.ghost_lock,
+ * then rtrs_clt.link_lock or rtrs_clt_path.state_lock, which are leaves.  Nobody waits
+ * for a path's work with a lock held.
  */
 #ifndef RTRS_CLT_H
 #define RTRS_CLT_H
@@ -39,7 +40,7 @@
 #define RTRS_CLT_HDR_SIZE	ALIGN(RTRS_USR_MSG_MAX + RTRS_MAX_REQ_HDR, 8)
 
 /* Extensions that this client knows. */
-#define RTRS_CLT_EXT		RTRS_EXT_SHORT_ANSWER
+#define RTRS_CLT_EXT		(RTRS_EXT_PATH_FENCE | RTRS_EXT_SHORT_ANSWER | RTRS_EXT_FENCE_DRAIN)
 
 /* Work requests that one slot may have in the send queue: register, write, invalidate. */
 #define RTRS_CLT_SEND_WRS	3
@@ -228,6 +229,13 @@ struct rtrs_clt_path {
 	struct rtrs_iu		*info_rsp;
 	size_t			info_len;
 	unsigned int		info_left;	/* completions awaited */
+
+	/* fences, rtrs-clt-fence.c */
+	struct mutex		fence_mutex;	/* one fence at a time; the fields below */
+	struct rtrs_iu		*fence_msg;
+	struct rtrs_fence	fence;		/* that is awaited; err: how it ended */
+	bool			fence_pending;
+	struct rtrs_clt_ghost	*ghost;		/* to be left behind */
 };
 
 /**
@@ -275,6 +283,10 @@ struct rtrs_clt {
 	u16			nr_slots;	/* that we use, not more than queue_depth */
 	u16			max_segments;
 	u32			max_io_size;
+
+	/* rtrs-clt-fence.c */
+	spinlock_t		ghost_lock;	/* ghosts */
+	struct list_head	ghosts;		/* lost paths that are not fenced yet */
 
 	/* rtrs-clt-link.c */
 	spinlock_t		link_lock;	/* the fields below */
@@ -326,6 +338,16 @@ int rtrs_clt_cons_connect(struct rtrs_clt_path *path, unsigned int from, unsigne
 void rtrs_clt_cons_stop(struct rtrs_clt_path *path);
 void rtrs_clt_cons_destroy(struct rtrs_clt_path *path);
 int rtrs_clt_info_exchange(struct rtrs_clt_path *path);
+
+/* ---- rtrs-clt-fence.c ---- */
+struct rtrs_clt_ghost;
+
+int rtrs_clt_fence_create(struct rtrs_clt_path *path);
+void rtrs_clt_fence_destroy(struct rtrs_clt_path *path);
+int rtrs_clt_fence_recv(struct rtrs_clt_path *path, const void *data, size_t len);
+int rtrs_clt_fence_lost(struct rtrs_clt_path *lost);
+int rtrs_clt_fence_enter(struct rtrs_clt_path *path);
+void rtrs_clt_ghosts_free(struct rtrs_clt *clt);
 
 /* ---- rtrs-clt-io.c: public functions only, in rtrs.h ---- */
 

@@ -31,6 +31,8 @@ EXPORT_SYMBOL_GPL(rtrs_wire_put_req);
 EXPORT_SYMBOL_GPL(rtrs_wire_get_req);
 EXPORT_SYMBOL_GPL(rtrs_wire_put_rkey_rsp);
 EXPORT_SYMBOL_GPL(rtrs_wire_get_rkey_rsp);
+EXPORT_SYMBOL_GPL(rtrs_wire_put_fence);
+EXPORT_SYMBOL_GPL(rtrs_wire_get_fence);
 EXPORT_SYMBOL_GPL(rtrs_sessname_check);
 
 static int __init rtrs_core_init(void)

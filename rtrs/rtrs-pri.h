@@ -393,6 +393,20 @@ struct rtrs_wire_req {
 	u32	desc_len;
 };
 
+/**
+ * struct rtrs_fence - decoded message of a path fence, host byte order
+ * @type: RTRS_MSG_FENCE, RTRS_MSG_FENCE_DRAIN or RTRS_MSG_FENCE_ACK
+ * @err: 0 or a negative errno
+ * @seq: number of the fence
+ * @uuid: path to fence
+ */
+struct rtrs_fence {
+	u16	type;
+	int	err;
+	u32	seq;
+	uuid_t	uuid;
+};
+
 void rtrs_wire_put_conn_req(struct rtrs_msg_conn_req *msg, const struct rtrs_conn_req *req);
 int rtrs_wire_get_conn_req(struct rtrs_conn_req *req, const void *data, size_t len);
 void rtrs_wire_put_accept(struct rtrs_msg_conn_rsp *msg, const struct rtrs_conn_rsp *rsp);
@@ -409,6 +423,8 @@ int rtrs_wire_get_req(struct rtrs_wire_req *req, const void *chunk, u32 chunk_si
 void rtrs_wire_put_rkey_rsp(struct rtrs_msg_rkey_rsp *msg, u16 buf_id, u32 rkey);
 int rtrs_wire_get_rkey_rsp(const struct rtrs_msg_rkey_rsp *msg, size_t len, u32 queue_depth,
 			   u16 *buf_id, u32 *rkey);
+void rtrs_wire_put_fence(struct rtrs_msg_fence *msg, const struct rtrs_fence *fence);
+int rtrs_wire_get_fence(struct rtrs_fence *fence, const void *data, size_t len);
 int rtrs_sessname_check(const char *name, size_t size);
 
 #endif /* RTRS_PRI_H */

@@ -40,6 +40,9 @@ enum rtrs_msg_type {
 	RTRS_MSG_WRITE		= 2,
 	RTRS_MSG_READ		= 3,
 	RTRS_MSG_RKEY_RSP	= 4,
+	RTRS_MSG_FENCE		= 0x100,
+	RTRS_MSG_FENCE_ACK	= 0x101,
+	RTRS_MSG_FENCE_DRAIN	= 0x110,
 };
 
 /*
@@ -47,7 +50,9 @@ enum rtrs_msg_type {
  * Bits 0..15 are numbered by the specification of the extensions, 16 and up by us.
  */
 #define RTRS_EXT_MAGIC			0x4658
+#define RTRS_EXT_PATH_FENCE		BIT(0)	/* rtrs_msg_fence */
 #define RTRS_EXT_SHORT_ANSWER		BIT(16)	/* Documentation/rtrs.rst, "Short answers" */
+#define RTRS_EXT_FENCE_DRAIN		BIT(17)	/* Documentation/rtrs.rst, "Path fence" */
 #define RTRS_ANSWER_BATCH		8	/* answers in one message, at most */
 
 #define RTRS_CONN_FIRST_F		0x01	/* rtrs_msg_conn_req.flags */
@@ -202,6 +207,24 @@ struct rtrs_msg_rkey_rsp {
 	__le32	rkey;
 };
 static_assert(sizeof(struct rtrs_msg_rkey_rsp) == 8);
+
+/**
+ * struct rtrs_msg_fence - a path must not start any more requests, and the answer
+ * @type: %RTRS_MSG_FENCE, %RTRS_MSG_FENCE_DRAIN or, in the answer, %RTRS_MSG_FENCE_ACK
+ * @errno_le: 0; in the answer also a positive errno
+ * @seq: chosen by the client; repeated in the answer
+ * @sess_uuid: identity of the path to fence; repeated in the answer
+ *
+ * Plain SEND on connection 0 of another path of the session (extensions, section 3).
+ */
+struct rtrs_msg_fence {
+	__le16	type;
+	__le16	errno_le;
+	__le32	seq;
+	u8	sess_uuid[RTRS_UUID_LEN];
+};
+static_assert(sizeof(struct rtrs_msg_fence) == 24);
+static_assert(offsetof(struct rtrs_msg_fence, sess_uuid) == 8);
 
 /* Longest RTRS header behind a user message. */
 #define RTRS_MAX_REQ_HDR	(sizeof(struct rtrs_msg_rdma_read) + sizeof(struct rtrs_sg_desc))

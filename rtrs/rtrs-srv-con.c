@@ -2,7 +2,8 @@
 /*
  * A connection on the server: sizes, receives, and the credits of its send queue.
  *
- * Normal operation: receives are empty; the client says everything with an immediate.
+ * Normal operation: receives are empty, because the client says everything with an
+ * immediate; only those of connection 0 may have room for the messages of a path fence.
  * Every send takes a credit for each work request.  All sends share one completion
  * callback and only every n-th work request asks for a completion, which therefore
  * always returns n credits.  What finds no credit waits on a list of the connection.
@@ -34,7 +35,7 @@ static u32 wanted_send_wrs(const struct rtrs_srv_con *con)
 {
 	if (!con->base.cid)
 		return max_t(u32, con->path->bufs.nr_mrs + 1, SERVICE_SEND_WRS) +
-		       RTRS_HB_SEND_WRS;
+		       RTRS_SRV_EXTRA_SEND_WRS;
 
 	return rtrs_srv_conf.queue_depth * send_wrs_per_slot() + RTRS_SRV_SIGNAL_INTERVAL;
 }
@@ -85,14 +86,14 @@ static int init_credits(struct rtrs_srv_con *con)
 	u32 need = 2 * RTRS_SRV_MAX_ANSWER_WRS;
 
 	if (!con->base.cid)
-		need = max_t(u32, need, con->path->bufs.nr_mrs + 1) + RTRS_HB_SEND_WRS;
+		need = max_t(u32, need, con->path->bufs.nr_mrs + 1) + RTRS_SRV_EXTRA_SEND_WRS;
 	if (con->base.send_wr_max < need || con->base.recv_wr_max <= RTRS_SRV_RECV_BATCH) {
 		rtrs_srv_path_err(con->path, "queues of the device are too small: %u, %u\n",
 				  con->base.send_wr_max, con->base.recv_wr_max);
 		return -ENOMEM;
 	}
 
-	con->credits = con->base.send_wr_max - (con->base.cid ? 0 : RTRS_HB_SEND_WRS);
+	con->credits = con->base.send_wr_max - (con->base.cid ? 0 : RTRS_SRV_EXTRA_SEND_WRS);
 	con->short_max = min_t(u32, con->base.dev->max_send_sge, RTRS_ANSWER_BATCH);
 	con->signal_interval = min_t(u32, con->credits / 2, RTRS_SRV_SIGNAL_INTERVAL);
 	return 0;
@@ -164,16 +165,29 @@ void rtrs_srv_con_cancel(struct rtrs_srv_con *con)
 	con->base.cm_id = NULL;
 }
 
+/* With room for the messages of a fence. */
+static int post_service_recvs(struct rtrs_srv_con *con)
+{
+	struct rtrs_recv_ring *ring = &con->path->ring;
+	int err;
+
+	err = rtrs_recv_ring_create(ring, &con->base, RTRS_SERVICE_QUEUE_DEPTH,
+				    sizeof(struct rtrs_msg_fence), rtrs_srv_io_service_done);
+	return err ?: rtrs_recv_ring_post_all(ring);
+}
+
 /**
  * rtrs_srv_con_post_recvs - post the receives for requests
  * @con: connection whose client has sent INFO_REQ
  *
- * Context: process.
+ * Context: process, may sleep.
  *
  * Return: 0 or a negative errno; then the path must be closed.
  */
 int rtrs_srv_con_post_recvs(struct rtrs_srv_con *con)
 {
+	if (!con->base.cid && con->path->ext & RTRS_EXT_PATH_FENCE)
+		return post_service_recvs(con);
 	return rtrs_con_post_recv_empty(&con->base, &con->recv_cqe,
 					min(nr_recvs(con), con->base.recv_wr_max));
 }

@@ -147,6 +147,45 @@ static bool is_allowed(const struct rtrs_srv_con *con, const struct ib_wc *wc)
 	       rtrs_srv_path_state(con->path) == RTRS_SRV_CONNECTED;
 }
 
+/* The same on connection 0 with the extension PATH_FENCE, where a fence may come too. */
+static bool is_fence(const struct rtrs_srv_con *con, const struct ib_wc *wc)
+{
+	return wc->opcode == IB_WC_RECV && !(wc->wc_flags & IB_WC_WITH_IMM) &&
+	       rtrs_srv_path_state(con->path) == RTRS_SRV_CONNECTED;
+}
+
+/**
+ * rtrs_srv_io_service_done - the client has sent something on connection 0
+ * @cq: completion queue of the connection
+ * @wc: completion of a receive of &rtrs_srv_path.ring
+ *
+ * Context: process (workqueue of the completion queue).
+ */
+void rtrs_srv_io_service_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	struct rtrs_recv_slot *recv = container_of(wc->wr_cqe, struct rtrs_recv_slot, cqe);
+	struct rtrs_srv_con *con = cq->cq_context;
+	struct rtrs_srv_path *path = con->path;
+	int err;
+
+	if (unlikely(wc->status != IB_WC_SUCCESS)) {
+		rtrs_srv_path_fail_wc(path, "receive", wc);
+		return;
+	}
+	if (is_fence(con, wc)) {
+		rtrs_srv_fence_recv(path, rtrs_recv_ring_data(recv->ring, recv), wc->byte_len);
+	} else if (!is_allowed(con, wc)) {
+		rtrs_srv_path_fail(path, "unexpected message", -EPROTO);
+		return;
+	}
+
+	err = rtrs_recv_ring_repost(recv->ring, recv);
+	if (unlikely(err))
+		rtrs_srv_path_fail(path, "posting a receive failed", err);
+	else if (wc->wc_flags & IB_WC_WITH_IMM)
+		dispatch(con, be32_to_cpu(wc->ex.imm_data));
+}
+
 /**
  * rtrs_srv_io_recv_done - the client has sent something
  * @cq: completion queue of the connection

@@ -39,12 +39,16 @@ static void quiet(struct rtrs_srv_path *path)
 {
 	cancel_delayed_work_sync(&path->half_open);
 	cancel_work_sync(&path->up_work);
+	cancel_work_sync(&path->fence.work);
 	rtrs_hb_stop(&path->hb);
 	if (path->published)
 		rtrs_srv_sysfs_path_remove(path);
 }
 
-/* Afterwards no completion callback runs, and nothing waits for one. */
+/*
+ * Afterwards no completion callback runs, nothing waits for one, and no request of the
+ * path starts any more.
+ */
 static void drain(struct rtrs_srv_path *path)
 {
 	unsigned int i;
@@ -56,8 +60,12 @@ static void drain(struct rtrs_srv_path *path)
 	for (i = 0; i < path->nr_cons; i++)
 		rtrs_srv_rsp_flush(&path->cons[i]);
 
-	/* A late INFO_REQ may have queued it again; it has found nothing to do. */
+	/* A late message may have queued them again; they have found nothing to do. */
 	cancel_work_sync(&path->up_work);
+	cancel_work_sync(&path->fence.work);
+
+	rtrs_srv_slots_unpark(path);
+	rtrs_srv_fence_progress(path, RTRS_SRV_END_FENCED);
 }
 
 /* Afterwards the upper layer has answered everything that came by this path. */
@@ -65,12 +73,11 @@ static void wait_requests(struct rtrs_srv_path *path)
 {
 	struct rtrs_srv_sess *sess = path->sess;
 
-	rtrs_srv_slots_unpark(path);
 	percpu_ref_kill(&path->inflight);
 	wait_for_completion(&path->idle);
 
 	atomic_dec(&sess->closing);
-	wake_up_all(&sess->fence);
+	rtrs_srv_fence_progress(path, RTRS_SRV_END_IDLE);
 }
 
 /* Afterwards nothing of the path is left on the device. */
@@ -80,6 +87,7 @@ static void free_resources(struct rtrs_srv_path *path)
 
 	for (i = 0; i < path->nr_cons; i++)
 		rtrs_srv_con_destroy(&path->cons[i]);
+	rtrs_srv_fence_destroy(path);
 	rtrs_iu_free(path->info_rsp);
 	rtrs_iu_free(path->info_req);
 	rtrs_srv_bufs_destroy(&path->bufs, path->dev);
@@ -227,6 +235,7 @@ static struct rtrs_srv_path *alloc_path(const struct rtrs_conn_req *req)
 	INIT_DELAYED_WORK(&path->half_open, half_open_work);
 	INIT_WORK(&path->up_work, rtrs_srv_info_work);
 	INIT_WORK(&path->close_work, close_work);
+	rtrs_srv_fence_init(path);
 	init_cons(path);
 	return path;
 }
@@ -242,7 +251,8 @@ static int alloc_messages(struct rtrs_srv_path *path)
 
 	path->info_rsp = rtrs_iu_alloc(path->dev, struct_size(rsp, desc, path->bufs.nr_mrs),
 				       DMA_TO_DEVICE, NULL);
-	if (!path->info_rsp) {
+	if (!path->info_rsp || rtrs_srv_fence_create(path)) {
+		rtrs_iu_free(path->info_rsp);
 		rtrs_iu_free(path->info_req);
 		return -ENOMEM;
 	}

@@ -2,8 +2,8 @@
 /*
  * RTRS server: objects and who offers what.  The prototypes are grouped by the file
  * that defines them; a file calls what stands below it here, and rtrs-pri.h:
- * srv > listen > cm > info > path > sess > io > rsp > short > slot > con > buf > state.  sysfs
- * files call state.
+ * srv > listen > cm > info > path > sess > io > fence > rsp > short > slot > con > buf >
+ * state.  sysfs files call state.
  *
  * Objects: the service (struct rtrs_srv) holds sessions, a session holds slots and
  * paths, a path holds connections and its own chunk memory.  Each object has one
@@ -37,7 +37,10 @@
 #define RTRS_SRV_SIGNAL_INTERVAL	32	/* every n-th send asks for a completion */
 #define RTRS_SRV_MAX_ANSWER_WRS		4	/* data, invalidate, register, answer */
 #define RTRS_SRV_HALF_OPEN_MS		30000	/* longest pause between two connections */
-#define RTRS_SRV_EXT			RTRS_EXT_SHORT_ANSWER	/* extensions that we know */
+/* Extensions that we know. */
+#define RTRS_SRV_EXT	(RTRS_EXT_PATH_FENCE | RTRS_EXT_SHORT_ANSWER | RTRS_EXT_FENCE_DRAIN)
+/* Send work requests of connection 0 that take no credits: heartbeats, answer to a fence. */
+#define RTRS_SRV_EXTRA_SEND_WRS		(RTRS_HB_SEND_WRS + 1)
 #define RTRS_SRV_FENCE_MS		25000	/* below the 30 s that a client waits */
 
 /**
@@ -258,6 +261,34 @@ enum rtrs_srv_path_state {
 };
 
 /**
+ * enum rtrs_srv_end - how far the end of a path has come, see rtrs-srv-fence.c
+ * @RTRS_SRV_END_NOT: nowhere
+ * @RTRS_SRV_END_FENCED: no request of the path starts any more
+ * @RTRS_SRV_END_IDLE: no request of the path runs any more
+ */
+enum rtrs_srv_end {
+	RTRS_SRV_END_NOT,
+	RTRS_SRV_END_FENCED,
+	RTRS_SRV_END_IDLE,
+};
+
+/**
+ * struct rtrs_srv_fence - fences that come by a path, one at a time
+ * @work: establishes one
+ * @busy: @msg is not answered yet
+ * @msg: the message
+ * @ack: buffer of the answer
+ * @sent: completed while no answer is on its way
+ */
+struct rtrs_srv_fence {
+	struct work_struct	work;
+	bool			busy;
+	struct rtrs_fence	msg;
+	struct rtrs_iu		*ack;
+	struct completion	sent;
+};
+
+/**
  * struct rtrs_srv_chunk - chunk of a path
  * @page: first of physically contiguous pages
  * @dma: bus address
@@ -304,6 +335,9 @@ struct rtrs_srv_bufs {
  * @half_open: fires when the client does not go on connecting
  * @info_req: the first receive of connection 0
  * @info_rsp: the answer to it
+ * @ring: receives of connection 0 with the extension PATH_FENCE, else not used
+ * @fence: see there
+ * @end: see there; written by @close_work only
  * @up_work: what follows INFO_REQ
  * @close_work: the end of the path
  * @idle: no request runs any more
@@ -342,6 +376,9 @@ struct rtrs_srv_path {
 	struct delayed_work		half_open;
 	struct rtrs_iu			*info_req;
 	struct rtrs_iu			*info_rsp;
+	struct rtrs_recv_ring		ring;
+	struct rtrs_srv_fence		fence;
+	enum rtrs_srv_end		end;
 	struct work_struct		up_work;
 	struct work_struct		close_work;
 	struct completion		idle;
@@ -372,7 +409,7 @@ struct rtrs_srv_path {
 
 extern struct rtrs_srv_conf rtrs_srv_conf;
 extern struct rtrs_time rtrs_srv_times[RTRS_HB_NR_TIMES];
-extern struct workqueue_struct *rtrs_srv_up_wq;		/* INFO_REQ; may wait for requests */
+extern struct workqueue_struct *rtrs_srv_up_wq;		/* INFO_REQ, fence; wait for requests */
 extern struct workqueue_struct *rtrs_srv_close_wq;	/* ends of paths; wait for requests */
 extern struct workqueue_struct *rtrs_srv_io_wq;		/* parked requests; wait for nobody */
 
@@ -416,7 +453,16 @@ void rtrs_srv_path_free(struct rtrs_srv_path *path);
 /* ---- rtrs-srv-io.c ---- */
 
 void rtrs_srv_io_recv_done(struct ib_cq *cq, struct ib_wc *wc);
+void rtrs_srv_io_service_done(struct ib_cq *cq, struct ib_wc *wc);
 void rtrs_srv_io_resume_work(struct work_struct *work);
+
+/* ---- rtrs-srv-fence.c ---- */
+
+void rtrs_srv_fence_init(struct rtrs_srv_path *path);
+int rtrs_srv_fence_create(struct rtrs_srv_path *path);
+void rtrs_srv_fence_destroy(struct rtrs_srv_path *path);
+void rtrs_srv_fence_recv(struct rtrs_srv_path *path, const void *data, size_t len);
+void rtrs_srv_fence_progress(struct rtrs_srv_path *path, enum rtrs_srv_end end);
 
 /* ---- rtrs-srv-rsp.c; and what rtrs.h offers to answer and to revoke ---- */
 

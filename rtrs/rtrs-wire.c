@@ -424,6 +424,41 @@ int rtrs_wire_get_rkey_rsp(const struct rtrs_msg_rkey_rsp *msg, size_t len, u32 
 	return 0;
 }
 
+/**
+ * rtrs_wire_put_fence - message of a path fence, or the answer (extensions, 3)
+ * @msg: message
+ * @fence: content
+ */
+void rtrs_wire_put_fence(struct rtrs_msg_fence *msg, const struct rtrs_fence *fence)
+{
+	msg->type = cpu_to_le16(fence->type);
+	msg->errno_le = cpu_to_le16(-fence->err);
+	msg->seq = cpu_to_le32(fence->seq);
+	export_uuid(msg->sess_uuid, &fence->uuid);
+}
+
+/**
+ * rtrs_wire_get_fence - take a message of a path fence apart
+ * @fence: result; of what type it may be is the caller's to know
+ * @data: message
+ * @len: bytes received
+ *
+ * Return: 0, or -EPROTO, after which the path has failed.
+ */
+int rtrs_wire_get_fence(struct rtrs_fence *fence, const void *data, size_t len)
+{
+	const struct rtrs_msg_fence *msg = data;
+
+	if (len != sizeof(*msg))
+		return -EPROTO;
+
+	fence->type = le16_to_cpu(msg->type);
+	fence->err = -(int)le16_to_cpu(msg->errno_le);
+	fence->seq = le32_to_cpu(msg->seq);
+	import_uuid(&fence->uuid, msg->sess_uuid);
+	return 0;
+}
+
 /* Bytes above ASCII are let through: names may be in UTF-8. */
 static bool is_name_char(unsigned char c)
 {

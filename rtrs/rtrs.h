@@ -13,6 +13,7 @@
 #define RTRS_H
 
 #include <linux/dma-direction.h>
+#include <linux/list.h>
 #include <linux/scatterlist.h>
 #include <linux/socket.h>
 #include <linux/types.h>
@@ -58,9 +59,12 @@ enum rtrs_clt_link_ev {
  *	context, may sleep, never concurrently for one session; not called for the
  *	paths of rtrs_clt_open() and not after rtrs_clt_close() was entered.  On LINK_UP
  *	requests are already accepted.
+ * @times_changed: an administrator has written a time that rtrs_clt_query() tells.
+ *	Process context, may sleep, not after rtrs_clt_close() has returned.
  */
 struct rtrs_clt_ops {
 	void (*link_ev)(void *priv, enum rtrs_clt_link_ev ev);
+	void (*times_changed)(void *priv);
 };
 
 /**
@@ -95,6 +99,9 @@ struct rtrs_clt_params {
  *	behind a 4096-byte virtual boundary assumed
  * @nr_irq_queues: queues 0 .. nr_irq_queues-1 complete by interrupt
  * @nr_poll_queues: the queues behind them complete by rtrs_clt_poll()
+ * @hold_time_ms: how long requests shall wait while no path is connected, ms; up to the
+ *	caller, as the transport itself holds nothing
+ * @request_timeout_ms: when rtrs_clt_timed_out() shall be called, ms
  */
 struct rtrs_clt_attrs {
 	u16 queue_depth;
@@ -102,9 +109,17 @@ struct rtrs_clt_attrs {
 	u16 max_segments;
 	u16 nr_irq_queues;
 	u16 nr_poll_queues;
+	unsigned int hold_time_ms;
+	unsigned int request_timeout_ms;
 };
 
 #define RTRS_CLT_ADMIN_QUEUE	U16_MAX	/* the service connection */
+
+/* What becomes of a request when its path is lost before the answer. */
+enum rtrs_clt_fate {
+	RTRS_CLT_RESEND,	/* sent again on another path; fails when there is none */
+	RTRS_CLT_FAIL,		/* fails with -ETIMEDOUT */
+};
 
 /**
  * struct rtrs_clt_req - one request
@@ -124,6 +139,8 @@ struct rtrs_clt_attrs {
  *	HCA has finished with the memory, the DMA mapping is gone.
  * @path: private to the transport
  * @sg_mapped: private to the transport
+ * @fate: set to %RTRS_CLT_RESEND by the caller, then private to the transport
+ * @lost: private to the transport
  *
  * Allocated by the caller together with the tag (blk-mq payload).  The fields up to
  * @done are set by the caller and constant until @done.
@@ -141,6 +158,8 @@ struct rtrs_clt_req {
 
 	struct rtrs_clt_path *path;
 	int sg_mapped;
+	enum rtrs_clt_fate fate;
+	struct list_head lost;
 };
 
 /**
@@ -167,7 +186,8 @@ int rtrs_clt_request(struct rtrs_clt *clt, struct rtrs_clt_req *req,
 		     struct rtrs_clt_batch *batch);
 void rtrs_clt_batch_post(struct rtrs_clt_batch *batch);
 int rtrs_clt_poll(struct rtrs_clt *clt, u16 queue);
-void rtrs_clt_timed_out(struct rtrs_clt *clt, struct rtrs_clt_req *req);
+void rtrs_clt_timed_out(struct rtrs_clt *clt, struct rtrs_clt_req *req,
+			enum rtrs_clt_fate fate);
 
 /* ---- server: rtrs-srv.c, rtrs-srv-io.c ---- */
 

@@ -366,6 +366,43 @@ static void rkey_rsp_bytes_test(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, (u8 *)&msg, bytes, sizeof(bytes));
 }
 
+/* ---- path fence ---- */
+
+static void fence_bytes_test(struct kunit *test)
+{
+	static const u8 bytes[] = {
+		0x01, 0x01, 110, 0, 0x78, 0x56, 0x34, 0x12,
+		0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+	};
+	struct rtrs_fence fence = {
+		.type = RTRS_MSG_FENCE_ACK, .err = -ETIMEDOUT, .seq = 0x12345678,
+	};
+	struct rtrs_msg_fence msg;
+	struct rtrs_fence got = {};
+	unsigned int i;
+
+	for (i = 0; i < UUID_SIZE; i++)
+		fence.uuid.b[i] = i;
+	rtrs_wire_put_fence(&msg, &fence);
+	KUNIT_EXPECT_MEMEQ(test, (u8 *)&msg, bytes, sizeof(bytes));
+
+	KUNIT_ASSERT_EQ(test, rtrs_wire_get_fence(&got, &msg, sizeof(msg)), 0);
+	KUNIT_EXPECT_EQ(test, got.type, fence.type);
+	KUNIT_EXPECT_EQ(test, got.err, fence.err);
+	KUNIT_EXPECT_EQ(test, got.seq, fence.seq);
+	KUNIT_EXPECT_TRUE(test, uuid_equal(&got.uuid, &fence.uuid));
+}
+
+static void fence_length_test(struct kunit *test)
+{
+	struct rtrs_msg_fence msg = {};
+	struct rtrs_fence fence;
+
+	KUNIT_EXPECT_EQ(test, rtrs_wire_get_fence(&fence, &msg, 0), -EPROTO);
+	KUNIT_EXPECT_EQ(test, rtrs_wire_get_fence(&fence, &msg, sizeof(msg) - 1), -EPROTO);
+	KUNIT_EXPECT_EQ(test, rtrs_wire_get_fence(&fence, &msg, sizeof(msg) + 1), -EPROTO);
+}
+
 static struct kunit_case wire_io_test_cases[] = {
 	KUNIT_CASE_PARAM(info_rsp_test, info_rsp_gen_params),
 	KUNIT_CASE(info_rsp_largest_test),
@@ -374,6 +411,8 @@ static struct kunit_case wire_io_test_cases[] = {
 	KUNIT_CASE(req_round_trip_test),
 	KUNIT_CASE_PARAM(rkey_rsp_test, rkey_gen_params),
 	KUNIT_CASE(rkey_rsp_bytes_test),
+	KUNIT_CASE(fence_bytes_test),
+	KUNIT_CASE(fence_length_test),
 	{}
 };
 

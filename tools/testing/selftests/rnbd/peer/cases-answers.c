@@ -203,7 +203,7 @@ static const char *ext_unknown_bits(void)
 {
 	struct path *path;
 
-	TRY(offer(&path, RTRS_EXT_MAGIC, 0xfffe0000 | 0x7ffe, 0));
+	TRY(offer(&path, RTRS_EXT_MAGIC, 0xfffc0000 | 0x7ffe, 0));
 	return rnbd_sess_info(path, 2, NULL);
 }
 
@@ -212,7 +212,8 @@ static const char *ext_short_answers(void)
 	struct path *path;
 	struct dev dev;
 
-	TRY(offer(&path, RTRS_EXT_MAGIC, 0xffffffff, env.ext ? RTRS_EXT_SHORT : 0));
+	TRY(offer(&path, RTRS_EXT_MAGIC, 0xffffffff,
+		  env.ext ? RTRS_EXT_FENCE | RTRS_EXT_SHORT | RTRS_EXT_DRAIN : 0));
 	TRY(rnbd_open(path, env.dev, RNBD_RW, &dev));
 	EXPECT(!dev.err, "OPEN: errno %d", dev.err);
 	TRY(rounds(path, dev.id, 1));

@@ -29,6 +29,7 @@ static const struct group groups[] = {
 	{ "info", info_tests },
 	{ "hostile", hostile_tests },
 	{ "rnbd", rnbd_tests },
+	{ "fence", fence_tests },
 	{ "slow", slow_tests },
 	{ NULL, NULL }
 };

@@ -81,7 +81,7 @@ static void path_alloc(struct path *path)
 	if (path->arena)
 		return;
 	path->slot_size = 2 * (size_t)path->chunk_size + 4096 + GUARD;
-	path->arena_len = info + recv * MAX_CONS + path->slot_size * SLOTS;
+	path->arena_len = info + recv * MAX_CONS + path->slot_size * SLOTS + 4096;
 	path->arena = mmap(NULL, path->arena_len, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (path->arena == MAP_FAILED)
@@ -96,6 +96,7 @@ static void path_alloc(struct path *path)
 	for (i = 0; i < MAX_CONS; i++)
 		path->con[i].recv = path->arena + info + i * recv;
 	path->slots = path->arena + info + recv * MAX_CONS;
+	path->fence = path->slots + path->slot_size * SLOTS;
 }
 
 static const char *take_accept(struct path *path)
@@ -168,6 +169,8 @@ static void post_receives(struct path *path)
 
 	for (cid = 0; cid < path->con_num; cid++) {
 		path->con[cid].recv_size = !path->ai ? 0 : path->ext ? RECV_BYTES : RKEY_RSP_LEN;
+		if (!cid && path->accept.ext_use & RTRS_EXT_FENCE)
+			path->con[cid].recv_size = RECV_BYTES;
 		for (i = 0; i < (cid ? 2 * path->depth : SERVICE_RECVS); i++)
 			con_post_recv(&path->con[cid], i);
 	}
@@ -244,7 +247,10 @@ void path_received(struct con *con, const struct ibv_wc *wc)
 			complain(path, "INFO_RSP with an immediate");
 		return;
 	}
-	if (!has_imm)
+	if (!has_imm && !con->cid && wc->byte_len == FENCE_LEN && !path->fence_acked) {
+		memcpy(path->fence_ack, payload, FENCE_LEN);
+		path->fence_acked = true;
+	} else if (!has_imm)
 		why = req_invalidated(con, wc);
 	else if (type == IMM_HB || type == IMM_HB_ACK)
 		heartbeat_received(con, wc, type);

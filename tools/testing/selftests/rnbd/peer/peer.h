@@ -82,6 +82,9 @@ struct path {
 	uint32_t next_id;
 	unsigned int hb_in, hb_sent, hb_acked, keys_changed, batched, merged;
 	uint64_t last_hb;
+	uint8_t *fence, fence_ack[FENCE_LEN];
+	uint32_t fence_seq;
+	bool fence_acked;
 	char complaint[200];	/* first breach of the protocol by the server */
 };
 
@@ -176,6 +179,7 @@ const char *ready_dev(struct path **path, struct dev *dev);
 
 extern const struct test interop_tests[], answer_tests[], refuse_tests[], limit_tests[];
 extern const struct test info_tests[], hostile_tests[], rnbd_tests[], slow_tests[];
+extern const struct test fence_tests[];
 
 #define TRY(expr)				\
 	do {					\

@@ -16,7 +16,9 @@
 #define RTRS_MAGIC		0x1bbd
 #define RTRS_VERSION		0x0200
 #define RTRS_EXT_MAGIC		0x4658
+#define RTRS_EXT_FENCE		0x00001	/* specification of the extensions, 3 */
 #define RTRS_EXT_SHORT		0x10000	/* Documentation/rtrs.rst, "Short answers" */
+#define RTRS_EXT_DRAIN		0x20000	/* Documentation/rtrs.rst, "Path fence" */
 #define RTRS_F_FIRST		0x01
 #define RTRS_F_NEW_RKEY		0x02
 #define RTRS_F_NEED_INVAL	0x01
@@ -31,8 +33,10 @@
 #define WRITE_HDR		4
 #define READ_HDR		8
 #define UUID_LEN		16
+#define FENCE_LEN		24
 
 enum { MSG_INFO_REQ, MSG_INFO_RSP, MSG_WRITE, MSG_READ, MSG_RKEY_RSP };
+enum { MSG_FENCE = 0x100, MSG_FENCE_ACK = 0x101, MSG_FENCE_DRAIN = 0x110 };
 enum { IMM_REQ = 0, IMM_RSP = 1, IMM_RSP_INV = 2, IMM_HB = 8, IMM_HB_ACK = 9 };
 
 enum { RNBD_SESS_INFO, RNBD_SESS_INFO_RSP, RNBD_OPEN, RNBD_OPEN_RSP, RNBD_IO, RNBD_CLOSE };

@@ -47,8 +47,8 @@ one_way() {
 }
 
 groups=${PEER_GROUPS:-interop answers refuse info hostile rnbd}
-one_way default "$groups ${PEER_SLOW:-slow}"
-one_way always_invalidate=N "$groups" always_invalidate=N sess_queue_depth=48
+one_way default "$groups fence ${PEER_SLOW:-slow}"
+one_way always_invalidate=N "$groups fence" always_invalidate=N sess_queue_depth=48
 one_way invalidate=always "$groups" invalidate=always sess_queue_depth=100
 one_way extensions=N answers extensions=N
 one_way limits limits max_sessions=2 max_half_open=1

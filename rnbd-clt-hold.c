@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * I/O waits for a while instead of failing when the link is lost.
+ *
+ * Purpose: the administrator may give a session a hold time (attribute hold_time_ms of
+ * the RTRS session, 0 unless set).  Requests of its devices then wait that long for the
+ * link to come back.
+ *
+ * Operation: a lost link closes the devices as ever, and their queues are quiesced.  What
+ * the transport gives back because no path is left goes on the requeue list.  A device
+ * that was opened again gets its queue back, and every request is built anew, with the
+ * new device id.
+ *
+ * Failure: when the time is over, when the server does not open the device again, or when
+ * it is unmapped, the queue runs again and the requests find the device closed.
+ */
+#include <linux/blk-mq.h>
+
+#include "rnbd-clt.h"
+
+#define RETRY_MS	3	/* for what comes back before or after the queue is quiesced */
+
+/**
+ * rnbd_clt_holds() - may a request of a device wait that cannot be sent now?
+ * @dev: device
+ *
+ * Context: any.
+ * Return: true until the hold time of a lost link is over.
+ */
+bool rnbd_clt_holds(const struct rnbd_clt_dev *dev)
+{
+	return READ_ONCE(dev->sess->hold_ms) && READ_ONCE(dev->may_hold) &&
+	       READ_ONCE(dev->state) != RNBD_CLT_DEV_UNMAPPED;
+}
+
+/**
+ * rnbd_clt_hold_request() - let a request that came back from the transport wait
+ * @rq: started request of a device that holds
+ *
+ * Context: any.
+ */
+void rnbd_clt_hold_request(struct request *rq)
+{
+	struct request_queue *q = rq->q;
+
+	blk_mq_requeue_request(rq, false);
+	blk_mq_delay_kick_requeue_list(q, RETRY_MS);
+}
+
+static void hold(struct rnbd_clt_dev *dev)
+{
+	if (dev->held || !dev->mapped || dev->state != RNBD_CLT_DEV_CLOSED || !dev->may_hold)
+		return;
+	dev->held = true;
+	blk_mq_quiesce_queue_nowait(dev->gd->queue);
+}
+
+static void let_go(struct rnbd_clt_dev *dev)
+{
+	if (!dev->held)
+		return;
+	dev->held = false;
+	blk_mq_unquiesce_queue(dev->gd->queue);
+}
+
+/**
+ * rnbd_clt_hold_start() - the link is lost: devices that were open hold from now on
+ * @sess: session, whose devices are closed
+ * @newly_closed: some of them were open until now
+ *
+ * Context: the caller holds &rnbd_clt_session.lock.
+ */
+void rnbd_clt_hold_start(struct rnbd_clt_session *sess, bool newly_closed)
+{
+	struct rnbd_clt_dev *dev;
+
+	lockdep_assert_held(&sess->lock);
+	if (!sess->hold_ms || !newly_closed)
+		return;
+	list_for_each_entry(dev, &sess->devs, entry)
+		hold(dev);
+	mod_delayed_work(rnbd_clt_wq, &sess->hold_work, msecs_to_jiffies(sess->hold_ms));
+}
+
+/**
+ * rnbd_clt_hold_end() - a device is open again, or will not be
+ * @dev: device
+ * @again: may it hold at the next loss of the link?
+ *
+ * Context: may not sleep.
+ */
+void rnbd_clt_hold_end(struct rnbd_clt_dev *dev, bool again)
+{
+	spin_lock(&dev->sess->lock);
+	WRITE_ONCE(dev->may_hold, again);
+	let_go(dev);
+	spin_unlock(&dev->sess->lock);
+}
+
+/**
+ * rnbd_clt_hold_work() - the hold time is over
+ * @work: &rnbd_clt_session.hold_work
+ *
+ * Context: process.
+ */
+void rnbd_clt_hold_work(struct work_struct *work)
+{
+	struct rnbd_clt_session *sess = container_of(to_delayed_work(work),
+						     struct rnbd_clt_session, hold_work);
+	struct rnbd_clt_dev *dev;
+
+	spin_lock(&sess->lock);
+	list_for_each_entry(dev, &sess->devs, entry) {
+		if (dev->state == RNBD_CLT_DEV_OPEN)
+			continue;
+		WRITE_ONCE(dev->may_hold, false);
+		if (dev->held)
+			rnbd_clt_log(pr_err, dev, "I/O has waited for %u ms, fails from now on\n",
+				     sess->hold_ms);
+		let_go(dev);
+	}
+	spin_unlock(&sess->lock);
+}

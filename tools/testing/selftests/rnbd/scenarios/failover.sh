@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lab: guests=1 timeout=300 kernel=any,uml mem=2G
+#
+#	server: null_blk, dm over it ---- two links, rxe on each ---- client: rnbd0
+#
+# What becomes of I/O when paths go: it moves to another one; with none left it fails at once, or
+# waits as long as the administrator allows; a request that is never answered fails in bounded
+# time. Corruption is the business of failover-proof.sh.
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../lib-abi.sh"
+
+sess=$RTRS_CLT/$RNBD_SESS
+path_of() { echo "$sess/paths/ip:10.0.$1.1@ip:10.0.$1.1"; }
+path_is() { file_is "$(path_of "$1")/state" "$2"; }
+set_time() { errno-op write "$sess/$1" "$2" >/dev/null; }
+
+fio_bg() { # NAME FIO_VERIFY ARGS...: run in the background, status in NAME.rc
+	local name=$1 rc=0
+	shift
+	fio_verify "$@" >"$LAB_TMP/$name.out" 2>&1 || rc=$?
+	echo $rc >"$LAB_TMP/$name.rc"
+}
+fio_status() { wait_for "$2" test -s "$LAB_TMP/$1.rc" && cat "$LAB_TMP/$1.rc"; }
+busy() { [ "$(awk '{ print $1 + $5 }' "/sys/block/$disk/stat")" -gt "$1" ]; }
+ios() { awk '{ print $1 + $5 }' "/sys/block/$disk/stat"; }
+failed_over() { cat "$sess"/paths/*/stats/rdma | awk '{ n += $6 } END { print n }'; }
+
+backing=$(null_blk_up 64 irqmode=2 completion_nsec=3000000) # so that requests are under way
+dm=$(dm_up rnbd-failover "0 $(sectors "$backing") linear $backing 0")
+rxe_up 2
+load_rnbd_server
+load_rnbd_client
+disk=$(rnbd_map "device_path=$dm" path=ip:10.0.0.1@ip:10.0.0.1 path=ip:10.0.1.1@ip:10.0.1.1)
+
+test_start "one of two paths goes, again and again"
+fio_bg verify "/dev/$disk" randwrite 4k-64k 16 1 3000 &
+start=$(ios)
+check "io-is-running" wait_for 10 busy $((start + 50))
+for round in 1 2 3 4; do
+	link=$((round % 2))
+	check "disconnect-$round" errno-op write "$(path_of $link)/disconnect" 1
+	check "reconnect-$round" errno-op write "$(path_of $link)/reconnect" 1
+	check "connected-$round" wait_for 10 path_is $link connected
+done
+check_equal "fio-verified" 0 "$(fio_status verify 120)"
+check "requests-moved" test "$(failed_over)" -gt 0
+check "still-open" state_is "$disk" open
+
+test_start "times of a session"
+for name in heartbeat_interval_ms heartbeat_missed_max reconnect_delay_ms hold_time_ms \
+	request_timeout_ms; do
+	check_equal "$name-default" "$(cat /sys/module/rtrs_client/parameters/$name)" \
+		"$(cat "$sess/$name")"
+	expect_errno EINVAL write "$sess/$name" x
+	expect_errno EINVAL write "$sess/$name" -1
+	expect_errno EINVAL write "$sess/$name" 9999999
+	expect_errno ERANGE write "$sess/$name" 99999999999
+done
+expect_errno EINVAL write /sys/module/rtrs_client/parameters/heartbeat_interval_ms 5
+check "io-timeout-follows" set_time request_timeout_ms 20000
+check_equal "io-timeout-is" 20000 "$(queue_attr "$disk" io_timeout)"
+
+test_start "no path left: fails at once"
+errno-op write "$(path_of 0)/disconnect" 1 >/dev/null
+errno-op write "$(path_of 1)/disconnect" 1 >/dev/null
+check "closed" wait_for 10 state_is "$disk" closed
+before=$(now_ms)
+expect_errno EIO pread "/dev/$disk" 0 4096 direct
+check "at-once" test $(($(now_ms) - before)) -lt 1000
+errno-op write "$(path_of 0)/reconnect" 1 >/dev/null
+errno-op write "$(path_of 1)/reconnect" 1 >/dev/null
+check "open-again" wait_for 10 state_is "$disk" open
+
+test_start "no path left: I/O waits"
+set_time hold_time_ms 120000
+fio_bg hold "/dev/$disk" randwrite 4k-64k 16 1 2000 &
+start=$(ios)
+check "hold-io-is-running" wait_for 10 busy $((start + 50))
+check "server-goes" unload rnbd_server 30
+check "hold-closed" wait_for 20 state_is "$disk" closed
+start=$(ios)
+sleep 2 # time in which I/O that does not wait would have failed
+check_equal "nothing-done-meanwhile" "$start" "$(ios)"
+check "fio-waits" test ! -e "$LAB_TMP/hold.rc"
+load_rnbd_server
+check "hold-open-again" wait_for 30 state_is "$disk" open
+check_equal "fio-saw-no-error" 0 "$(fio_status hold 120)"
+
+test_start "no path left: the time is over"
+set_time hold_time_ms 3000
+unload rnbd_server 30
+check "over-closed" wait_for 20 state_is "$disk" closed
+before=$(now_ms)
+expect_errno EIO pread "/dev/$disk" 0 4096 direct
+took=$(($(now_ms) - before))
+note "failed after $took ms"
+check "not-before-its-time" test "$took" -gt 1000
+check "soon-after" test "$took" -lt 15000
+before=$(now_ms)
+expect_errno EIO pread "/dev/$disk" 4096 4096 direct
+check "from-then-on-at-once" test $(($(now_ms) - before)) -lt 1000
+load_rnbd_server
+check "over-open-again" wait_for 30 state_is "$disk" open
+
+test_start "unmapped while I/O waits"
+set_time hold_time_ms 120000
+unload rnbd_server 30
+check "unmap-closed" wait_for 20 state_is "$disk" closed
+errno-op pread "/dev/$disk" 0 4096 direct >"$LAB_TMP/waiting" &
+reader=$!
+queued() { [ "$(awk '{ print $9 }' "/sys/block/$disk/stat")" -gt 0 ]; }
+check "reader-waits" wait_for 5 queued
+check "force-returns" timeout 30 errno-op write "/sys/block/$disk/rnbd/unmap_device" force
+check "reader-ends" wait_for 10 test -s "$LAB_TMP/waiting"
+wait "$reader" || :
+check_equal "reader-EIO" EIO "$(<"$LAB_TMP/waiting")"
+check "nothing-left" wait_for 20 nothing_mapped
+
+test_start "a request that is never answered"
+load_rnbd_server
+disk=$(rnbd_map "device_path=$dm" path=ip:10.0.0.1@ip:10.0.0.1 path=ip:10.0.1.1@ip:10.0.1.1)
+set_time request_timeout_ms 3000
+dmsetup suspend --nolockfs --noflush rnbd-failover
+defer dmsetup resume rnbd-failover
+before=$(now_ms)
+got=$(errno_of pread "/dev/$disk" 0 4096 direct)
+took=$(($(now_ms) - before))
+note "ended with $got after $took ms"
+check_equal "never-answered-errno" ETIMEDOUT "$got"
+check "not-at-the-first-time-out" test "$took" -gt 5000
+check "bounded" test "$took" -lt 30000
+dmsetup resume rnbd-failover
+check "all-is-well-again" wait_for 60 state_is "$disk" open
+check "paths-are-back" wait_for 60 eval 'path_is 0 connected && path_is 1 connected'
+check "fio-after-all" fio_verify "/dev/$disk" randwrite 4k-64k 16 1 200
+check "unmap" rnbd_unmap "$disk"
