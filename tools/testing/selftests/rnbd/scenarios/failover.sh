@@ -109,8 +109,7 @@ unload rnbd_server 30
 check "unmap-closed" wait_for 20 state_is "$disk" closed
 errno-op pread "/dev/$disk" 0 4096 direct >"$LAB_TMP/waiting" &
 reader=$!
-queued() { [ "$(awk '{ print $9 }' "/sys/block/$disk/stat")" -gt 0 ]; }
-check "reader-waits" wait_for 5 queued
+check "reader-waits" wait_for 5 file_has "/proc/$reader/status" '^State:.D'
 check "force-returns" timeout 30 errno-op write "/sys/block/$disk/rnbd/unmap_device" force
 check "reader-ends" wait_for 10 test -s "$LAB_TMP/waiting"
 wait "$reader" || :
