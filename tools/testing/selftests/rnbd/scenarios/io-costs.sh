@@ -4,7 +4,8 @@
 #
 # What one I/O costs on our own pair, counted from traces: messages on the wire, work requests,
 # posts and completions of each side, and memory allocations (there must be none). With short
-# answers (the default), in plain always-invalidate mode, and with fixed keys.
+# answers (the default) over one, two and four paths, in plain always-invalidate mode, and with
+# fixed keys.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-trace.sh"
 
@@ -61,8 +62,32 @@ run_mode() { # NAME READ_MESSAGES PARAM-OF-RTRS_SERVER...
 	unload_all
 }
 
-rxe_up
+# More paths must not cost more.
+run_paths() { # COUNT
+	local l text=""
+	test_start "$1 paths"
+	for ((l = 0; l < $1; l++)); do
+		text+=" path=ip:$(addr_of 1 $l)@ip:$(addr_of 1 $l)"
+	done
+	load_rnbd_server
+	load_rnbd_client
+	trace_sides_start
+	# shellcheck disable=SC2086 # words
+	disk=$(rnbd_map "device_path=$backing" $text)
+	trace_sides_stop
+	echo none >"/sys/block/$disk/queue/scheduler"
+	fio_run "/dev/$disk" randrw 4k 4 1 50
+	costs "paths-$1-read" randread 2
+	costs "paths-$1-write" randwrite 2
+	no_allocations "paths-$1-write" randwrite
+	rnbd_unmap "$disk"
+	unload_all
+}
+
+rxe_up 4
 backing=$(null_blk_up 64 memory_backed=0)
 run_mode short 2
+run_paths 2
+run_paths 4
 run_mode ai 3 extensions=N
 run_mode noai 2 always_invalidate=N
