@@ -63,6 +63,23 @@ static void let_go(struct rnbd_clt_dev *dev)
 	blk_mq_unquiesce_queue(dev->gd->queue);
 }
 
+/* A hold time that is set later is for the next loss. */
+static void stop_holding(struct rnbd_clt_session *sess)
+{
+	struct rnbd_clt_dev *dev;
+
+	lockdep_assert_held(&sess->lock);
+	list_for_each_entry(dev, &sess->devs, entry) {
+		if (dev->state == RNBD_CLT_DEV_OPEN)
+			continue;
+		WRITE_ONCE(dev->may_hold, false);
+		if (dev->held)
+			rnbd_clt_log(pr_err, dev, "I/O has waited for %u ms, fails from now on\n",
+				     sess->hold_ms);
+		let_go(dev);
+	}
+}
+
 /**
  * rnbd_clt_hold_start() - the link is lost: devices that were open hold from now on
  * @sess: session, whose devices are closed
@@ -75,8 +92,12 @@ void rnbd_clt_hold_start(struct rnbd_clt_session *sess, bool newly_closed)
 	struct rnbd_clt_dev *dev;
 
 	lockdep_assert_held(&sess->lock);
-	if (!sess->hold_ms || !newly_closed)
+	if (!newly_closed)
 		return;
+	if (!sess->hold_ms) {
+		stop_holding(sess);
+		return;
+	}
 	list_for_each_entry(dev, &sess->devs, entry)
 		hold(dev);
 	mod_delayed_work(rnbd_clt_wq, &sess->hold_work, msecs_to_jiffies(sess->hold_ms));
@@ -107,17 +128,8 @@ void rnbd_clt_hold_work(struct work_struct *work)
 {
 	struct rnbd_clt_session *sess = container_of(to_delayed_work(work),
 						     struct rnbd_clt_session, hold_work);
-	struct rnbd_clt_dev *dev;
 
 	spin_lock(&sess->lock);
-	list_for_each_entry(dev, &sess->devs, entry) {
-		if (dev->state == RNBD_CLT_DEV_OPEN)
-			continue;
-		WRITE_ONCE(dev->may_hold, false);
-		if (dev->held)
-			rnbd_clt_log(pr_err, dev, "I/O has waited for %u ms, fails from now on\n",
-				     sess->hold_ms);
-		let_go(dev);
-	}
+	stop_holding(sess);
 	spin_unlock(&sess->lock);
 }

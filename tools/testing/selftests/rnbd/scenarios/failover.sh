@@ -68,6 +68,10 @@ check "closed" wait_for 10 state_is "$disk" closed
 before=$(now_ms)
 expect_errno EIO pread "/dev/$disk" 0 4096 direct
 check "at-once" test $(($(now_ms) - before)) -lt 1000
+set_time hold_time_ms 120000 # is for the next loss
+before=$(now_ms)
+expect_errno EIO pread "/dev/$disk" 0 4096 direct
+check "still-at-once" test $(($(now_ms) - before)) -lt 1000
 errno-op write "$(path_of 0)/reconnect" 1 >/dev/null
 errno-op write "$(path_of 1)/reconnect" 1 >/dev/null
 check "open-again" wait_for 10 state_is "$disk" open
