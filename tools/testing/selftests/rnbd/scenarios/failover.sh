@@ -34,7 +34,8 @@ load_rnbd_client
 disk=$(rnbd_map "device_path=$dm" path=ip:10.0.0.1@ip:10.0.0.1 path=ip:10.0.1.1@ip:10.0.1.1)
 
 test_start "one of two paths goes, again and again"
-fio_bg verify "/dev/$disk" randwrite 4k-64k 16 1 3000 &
+errno-op write "$sess/mpath_policy" round-robin >/dev/null
+fio_bg verify "/dev/$disk" randwrite 4k-16k 16 1 10000 &
 start=$(ios)
 check "io-is-running" wait_for 10 busy $((start + 50))
 for round in 1 2 3 4; do
