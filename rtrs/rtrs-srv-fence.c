@@ -39,7 +39,7 @@ static int wait_end(struct rtrs_srv_path *me, struct rtrs_srv_path *other,
 		    enum rtrs_srv_end want)
 {
 	if (!wait_event_timeout(me->sess->fence, is_over(me, other, want),
-				msecs_to_jiffies(RTRS_SRV_FENCE_MS)))
+				msecs_to_jiffies(RTRS_SRV_PATH_FENCE_MS)))
 		return -ETIMEDOUT;
 	return READ_ONCE(other->end) >= want ? 0 : -ECONNABORTED;
 }
@@ -69,7 +69,7 @@ static int acknowledge(struct rtrs_srv_path *path, const struct rtrs_fence *msg,
 	struct rtrs_srv_fence *fence = &path->fence;
 	struct rtrs_fence ack = *msg;
 
-	if (!wait_for_completion_timeout(&fence->sent, msecs_to_jiffies(RTRS_SRV_FENCE_MS)))
+	if (!wait_for_completion_timeout(&fence->sent, msecs_to_jiffies(RTRS_SRV_PATH_FENCE_MS)))
 		return -ETIMEDOUT;
 	ack.type = RTRS_MSG_FENCE_ACK;
 	ack.err = err;

@@ -89,7 +89,9 @@ sleep 2 # time in which I/O that does not wait would have failed
 check_equal "nothing-done-meanwhile" "$start" "$(ios)"
 check "fio-waits" test ! -e "$LAB_TMP/hold.rc"
 load_rnbd_server
+before=$(now_ms)
 check "hold-open-again" wait_for 30 state_is "$disk" open
+note "open $(($(now_ms) - before)) ms after the server's modules were back"
 check_equal "fio-saw-no-error" 0 "$(fio_status hold 120)"
 
 test_start "no path left: the time is over"
@@ -106,7 +108,9 @@ before=$(now_ms)
 expect_errno EIO pread "/dev/$disk" 4096 4096 direct
 check "from-then-on-at-once" test $(($(now_ms) - before)) -lt 1000
 load_rnbd_server
+before=$(now_ms)
 check "over-open-again" wait_for 30 state_is "$disk" open
+note "open $(($(now_ms) - before)) ms after the server's modules were back"
 
 test_start "unmapped while I/O waits"
 set_time hold_time_ms 120000
