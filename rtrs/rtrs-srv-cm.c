@@ -17,16 +17,38 @@
 
 #include "rtrs-srv.h"
 
-static void reject(struct rdma_cm_id *id, int err)
+/**
+ * struct conn_request - a connect request that is being checked
+ * @id: CM id of the new connection
+ * @msg: what the client says
+ * @limit: the limit that it has met, for the log
+ */
+struct conn_request {
+	struct rdma_cm_id	*id;
+	struct rtrs_conn_req	msg;
+	const char		*limit;
+};
+
+static void reject(const struct conn_request *req, int err)
 {
 	struct rtrs_msg_conn_rsp msg;
 	char addr[RTRS_ADDR_STRLEN];
 
-	rtrs_addr_format(&id->route.addr.dst_addr, addr, sizeof(addr));
-	pr_err_ratelimited("connect request of %s rejected: %d\n", addr, err);
+	rtrs_addr_format(&req->id->route.addr.dst_addr, addr, sizeof(addr));
+	pr_err_ratelimited("connect request of %s rejected: %d%s%s\n", addr, err,
+			   req->limit ? ", limit " : "", req->limit ?: "");
 
 	rtrs_wire_put_reject(&msg, err);
-	rdma_reject(id, &msg, sizeof(msg), IB_CM_REJ_CONSUMER_DEFINED);
+	rdma_reject(req->id, &msg, sizeof(msg), IB_CM_REJ_CONSUMER_DEFINED);
+}
+
+static int within(struct conn_request *req, const struct rtrs_srv_limit *limit)
+{
+	if (!limit)
+		return 0;
+
+	req->limit = limit->name;
+	return limit->err;
 }
 
 static int accept(struct rdma_cm_id *id, const struct rtrs_srv_con *con)
@@ -101,14 +123,14 @@ fail:
 }
 
 /* Check 7c, and the state once more, now safe against the disconnect of all. */
-static int add_con(struct rtrs_srv_path *path, struct rdma_cm_id *id,
-		   const struct rtrs_conn_req *req)
+static int add_con(struct rtrs_srv_path *path, const struct conn_request *req)
 {
+	struct rtrs_srv_con *con = &path->cons[req->msg.cid];
 	int err = -ECONNRESET;
 
 	mutex_lock(&path->con_lock);
-	if (rtrs_srv_path_state(path) == RTRS_SRV_CONNECTING && !path->cons[req->cid].base.cm_id)
-		err = accept_con(&path->cons[req->cid], id);
+	if (rtrs_srv_path_state(path) == RTRS_SRV_CONNECTING && !con->base.cm_id)
+		err = accept_con(con, req->id);
 	mutex_unlock(&path->con_lock);
 	return err;
 }
@@ -129,68 +151,76 @@ static int check_known(struct rtrs_srv_path *path, const struct rtrs_conn_req *r
 }
 
 /*
- * Checks 8 and 8b, our limit of half-open paths, and that connection 0 comes first (17.17).
- * Addresses are compared as text, without ports: that is the name of the directory.
+ * Check 8b.  Addresses are compared as text, without ports: that is the name of the
+ * directory.
  */
-static int check_new(struct rtrs_srv_sess *sess, struct rdma_cm_id *id,
-		     const struct rtrs_conn_req *req)
+static int check_name(const struct rtrs_srv_sess *sess, const struct rdma_addr *addr)
 {
-	struct rdma_addr *addr = &id->route.addr;
 	struct rtrs_srv_path *path;
 	char name[RTRS_PATH_STRLEN];
 
 	lockdep_assert_held(&sess->srv->lock);
-
-	if (req->cid || sess->nr_paths >= RTRS_MAX_PATHS_NUM)
-		return -ECONNRESET;
 
 	rtrs_addr_format_path(&addr->dst_addr, &addr->src_addr, name, sizeof(name));
 	list_for_each_entry(path, &sess->paths, entry) {
 		if (!strcmp(path->name, name))
 			return -EEXIST;
 	}
-	if (atomic_read(&sess->srv->half_open) >= rtrs_srv_conf.max_half_open)
-		return -EBUSY;
-
 	return 0;
 }
 
-static struct rtrs_srv_path *find_or_create_path(struct rtrs_srv_sess *sess,
-						 struct rdma_cm_id *id,
-						 const struct rtrs_conn_req *req)
+/* Checks 8 to 8c, before anything is allocated, and that connection 0 comes first (17.17). */
+static int check_new(const struct rtrs_srv_sess *sess, struct conn_request *req)
 {
-	struct rtrs_srv_path *path = rtrs_srv_path_find(sess, &req->sess_uuid);
+	const struct rdma_addr *addr = &req->id->route.addr;
 	int err;
 
-	err = path ? check_known(path, req) : check_new(sess, id, req);
+	if (req->msg.cid)
+		return -ECONNRESET;
+
+	err = within(req, rtrs_srv_limit_sess_paths(sess));
+	if (!err)
+		err = check_name(sess, addr);
+	if (!err)
+		err = within(req, rtrs_srv_limit_path(sess->srv, (const struct sockaddr *)
+						      &addr->dst_addr));
+	return err;
+}
+
+static struct rtrs_srv_path *find_or_create_path(struct rtrs_srv_sess *sess,
+						 struct conn_request *req)
+{
+	struct rtrs_srv_path *path = rtrs_srv_path_find(sess, &req->msg.sess_uuid);
+	int err;
+
+	err = path ? check_known(path, &req->msg) : check_new(sess, req);
 	if (err)
 		return ERR_PTR(err);
 
-	return path ?: rtrs_srv_path_create(sess, id, req);
+	return path ?: rtrs_srv_path_create(sess, req->id, &req->msg);
 }
 
 /* Check 6; the limit stands in for the lack of memory that it prevents (17.1). */
 static struct rtrs_srv_sess *find_or_create_sess(struct rtrs_srv *srv,
-						 const struct rtrs_conn_req *req)
+						 struct conn_request *req)
 {
-	struct rtrs_srv_sess *sess = rtrs_srv_sess_find(srv, &req->paths_uuid);
+	struct rtrs_srv_sess *sess = rtrs_srv_sess_find(srv, &req->msg.paths_uuid);
+	int err;
 
 	if (sess)
 		return sess;
-	if (!req->first_conn)
+	if (!req->msg.first_conn)
 		return ERR_PTR(-ENXIO);
-	if (srv->nr_sessions >= rtrs_srv_conf.max_sessions)
-		return ERR_PTR(-ENOMEM);
 
-	return rtrs_srv_sess_create(srv, &req->paths_uuid);
+	err = within(req, rtrs_srv_limit_sess(srv));
+	return err ? ERR_PTR(err) : rtrs_srv_sess_create(srv, &req->msg.paths_uuid);
 }
 
 /*
  * Session and path of a request, both new if need be, in one step under the lock.
  * Returns the path with a reference.
  */
-static struct rtrs_srv_path *get_path(struct rtrs_srv *srv, struct rdma_cm_id *id,
-				      const struct rtrs_conn_req *req)
+static struct rtrs_srv_path *get_path(struct rtrs_srv *srv, struct conn_request *req)
 {
 	struct rtrs_srv_sess *sess;
 	struct rtrs_srv_path *path;
@@ -201,7 +231,7 @@ static struct rtrs_srv_path *get_path(struct rtrs_srv *srv, struct rdma_cm_id *i
 	if (IS_ERR(sess))
 		return ERR_CAST(sess);
 
-	path = find_or_create_path(sess, id, req);
+	path = find_or_create_path(sess, req);
 	if (!IS_ERR(path))
 		rtrs_srv_path_get(path);
 	else if (!sess->nr_paths)
@@ -209,18 +239,18 @@ static struct rtrs_srv_path *get_path(struct rtrs_srv *srv, struct rdma_cm_id *i
 	return path;
 }
 
-static int admit(struct rtrs_srv *srv, struct rdma_cm_id *id, const struct rtrs_conn_req *req)
+static int admit(struct rtrs_srv *srv, struct conn_request *req)
 {
 	struct rtrs_srv_path *path;
 	int err;
 
 	mutex_lock(&srv->lock);
-	path = get_path(srv, id, req);
+	path = get_path(srv, req);
 	mutex_unlock(&srv->lock);
 	if (IS_ERR(path))
 		return PTR_ERR(path);
 
-	err = add_con(path, id, req);
+	err = add_con(path, req);
 	rtrs_srv_path_put(path);
 	return err;
 }
@@ -228,17 +258,17 @@ static int admit(struct rtrs_srv *srv, struct rdma_cm_id *id, const struct rtrs_
 static int connect_request(struct rtrs_srv *srv, struct rdma_cm_id *id,
 			   const struct rdma_conn_param *param)
 {
-	struct rtrs_conn_req req;
+	struct conn_request req = { .id = id };
 	int err;
 
 	/* Checks 1 to 5 */
-	err = rtrs_wire_get_conn_req(&req, param->private_data, param->private_data_len);
-	if (!err && req.cid_num > rtrs_srv_conf.max_connections)
-		err = -ECONNRESET;
+	err = rtrs_wire_get_conn_req(&req.msg, param->private_data, param->private_data_len);
 	if (!err)
-		err = admit(srv, id, &req);
+		err = within(&req, rtrs_srv_limit_cons(req.msg.cid_num));
+	if (!err)
+		err = admit(srv, &req);
 	if (err)
-		reject(id, err);
+		reject(&req, err);
 	return err;
 }
 

@@ -281,7 +281,6 @@ static void link_path(struct rtrs_srv_path *path, struct rtrs_srv_sess *sess)
 	get_device(&sess->dev);
 	list_add_tail(&path->entry, &sess->paths);
 	sess->nr_paths++;
-	atomic_inc(&sess->srv->half_open);
 	WRITE_ONCE(path->state, RTRS_SRV_CONNECTING);
 	smp_mb();	/* pairs with device_removed() */
 	if (READ_ONCE(path->dev_removed))

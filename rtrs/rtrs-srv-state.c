@@ -35,13 +35,11 @@ const char *rtrs_srv_state_name(enum rtrs_srv_path_state state)
 	return state_names[state];
 }
 
-/* A path that leaves CONNECTING is no longer half-open, and nobody need wait for it. */
-static void account(struct rtrs_srv_path *path, int from, int to)
+/* Nobody need wait for a path that closes; others wait for its requests. */
+static void account(struct rtrs_srv_path *path, int to)
 {
 	struct rtrs_srv_sess *sess = path->sess;
 
-	if (from == RTRS_SRV_CONNECTING)
-		atomic_dec(&sess->srv->half_open);
 	if (to == RTRS_SRV_CLOSING) {
 		atomic_inc(&sess->closing);
 		wake_up_all(&sess->fence);
@@ -69,7 +67,7 @@ bool rtrs_srv_path_set_state(struct rtrs_srv_path *path, enum rtrs_srv_path_stat
 	} while (!try_cmpxchg_release(&path->state, &from, to));
 
 	trace_rtrs_srv_path_state(path, from, to);
-	account(path, from, to);
+	account(path, to);
 	return true;
 }
 

@@ -39,18 +39,6 @@ static int sess_queue_depth = 512;
 module_param(sess_queue_depth, int, 0444);
 MODULE_PARM_DESC(sess_queue_depth, "Buffers of a session, 1..65535 (default: 512)");
 
-static uint max_sessions = 1024;
-module_param(max_sessions, uint, 0444);
-MODULE_PARM_DESC(max_sessions, "Sessions at a time (default: 1024)");
-
-static uint max_half_open = 128;
-module_param(max_half_open, uint, 0444);
-MODULE_PARM_DESC(max_half_open, "Paths at a time that are not connected yet (default: 128)");
-
-static uint max_connections = RTRS_MAX_CON_NUM;
-module_param(max_connections, uint, 0444);
-MODULE_PARM_DESC(max_connections, "Connections of a path, 1..4096 (default: 4096)");
-
 static bool extensions = true;
 module_param(extensions, bool, 0444);
 MODULE_PARM_DESC(extensions,
@@ -292,16 +280,8 @@ static int check_sizes(void)
 	return 0;
 }
 
-static int check_limits(void)
+static int check_invalidate(void)
 {
-	if (!max_sessions || !max_half_open) {
-		pr_err("max_sessions and max_half_open must not be 0\n");
-		return -EINVAL;
-	}
-	if (!max_connections || max_connections > RTRS_MAX_CON_NUM) {
-		pr_err("max_connections %u: must be 1..%u\n", max_connections, RTRS_MAX_CON_NUM);
-		return -EINVAL;
-	}
 	if (strcmp(invalidate, "auto") && strcmp(invalidate, "always")) {
 		pr_err("invalidate '%s': must be auto or always\n", invalidate);
 		return -EINVAL;
@@ -312,7 +292,7 @@ static int check_limits(void)
 /* A page is kept for headers, but never more than half of a chunk. */
 static int read_params(void)
 {
-	int err = check_sizes() ?: check_limits();
+	int err = check_sizes() ?: check_invalidate();
 
 	if (err)
 		return err;
@@ -323,12 +303,9 @@ static int read_params(void)
 		.max_hdr_size		= min_t(u32, PAGE_SIZE, max_chunk_size / 2),
 		.new_rkey		= always_invalidate,
 		.revoke_always		= always_invalidate && !strcmp(invalidate, "always"),
-		.max_sessions		= max_sessions,
-		.max_half_open		= max_half_open,
-		.max_connections	= max_connections,
 		.ext			= extensions ? RTRS_SRV_EXT : 0,
 	};
-	return 0;
+	return rtrs_srv_limits_init();
 }
 
 static void destroy_workqueues(void)

@@ -2,8 +2,8 @@
 /*
  * RTRS server: objects and who offers what.  The prototypes are grouped by the file
  * that defines them; a file calls what stands below it here, and rtrs-pri.h:
- * srv > listen > cm > info > path > sess > io > fence > rsp > short > slot > con > buf >
- * state.  sysfs files call state.
+ * srv > listen > cm > limits > info > path > sess > io > fence > rsp > short > slot > con >
+ * buf > state.  sysfs files call state.
  *
  * Objects: the service (struct rtrs_srv) holds sessions, a session holds slots and
  * paths, a path holds connections and its own chunk memory.  Each object has one
@@ -51,9 +51,6 @@
  * @max_hdr_size: bytes of a chunk that clients may use for message and header only
  * @new_rkey: AI mode: every answer carries the key for the next request (9)
  * @revoke_always: the key is revoked before a request is looked at
- * @max_sessions: sessions of the service
- * @max_half_open: paths of the service that are not connected yet
- * @max_connections: connections of a path
  * @ext: extensions for clients that know them
  */
 struct rtrs_srv_conf {
@@ -62,9 +59,6 @@ struct rtrs_srv_conf {
 	u32		max_hdr_size;
 	bool		new_rkey;
 	bool		revoke_always;
-	unsigned int	max_sessions;
-	unsigned int	max_half_open;
-	unsigned int	max_connections;
 	u32		ext;
 };
 
@@ -84,7 +78,6 @@ struct rtrs_srv_conf {
  * @sessions: &rtrs_srv_sess.entry
  * @nr_sessions: length of @sessions
  * @removals: how many sessions have gone so far; written under @lock
- * @half_open: paths that are CONNECTING
  */
 struct rtrs_srv {
 	struct kref			ref;
@@ -102,7 +95,6 @@ struct rtrs_srv {
 	struct list_head		sessions;
 	unsigned int			nr_sessions;
 	unsigned int			removals;
-	atomic_t			half_open;
 };
 
 struct rtrs_srv_path;
@@ -426,6 +418,25 @@ void rtrs_srv_unlisten(struct rtrs_srv *srv);
 /* ---- rtrs-srv-cm.c ---- */
 
 int rtrs_srv_cm_handler(struct rdma_cm_id *id, struct rdma_cm_event *event);
+
+/* ---- rtrs-srv-limits.c ---- */
+
+/**
+ * struct rtrs_srv_limit - a limit that a connect request meets
+ * @name: module parameter
+ * @err: errno for the reject
+ */
+struct rtrs_srv_limit {
+	const char	*name;
+	int		err;
+};
+
+int rtrs_srv_limits_init(void);
+const struct rtrs_srv_limit *rtrs_srv_limit_path(const struct rtrs_srv *srv,
+						 const struct sockaddr *client);
+const struct rtrs_srv_limit *rtrs_srv_limit_sess(const struct rtrs_srv *srv);
+const struct rtrs_srv_limit *rtrs_srv_limit_sess_paths(const struct rtrs_srv_sess *sess);
+const struct rtrs_srv_limit *rtrs_srv_limit_cons(unsigned int nr);
 
 /* ---- rtrs-srv-info.c ---- */
 

@@ -191,6 +191,53 @@ const struct test limit_tests[] = {
 	{ NULL }
 };
 
+/* --- half-open paths: with max_half_open=2, half of it for one address --- */
+
+static const char *one_address(void)
+{
+	struct path *path = fresh_path(), *other;
+
+	TRY(first_con(path));
+	TRY(rejected(fresh_path(), 0, -EBUSY));
+	other = fresh_path();
+	other->addr = env.addr2;
+	TRY(path_open(other));
+	TRY(path_open(path));
+	TRY(rnbd_sess_info(other, 2, NULL));
+	return rnbd_sess_info(path, 2, NULL);
+}
+
+/*
+ * A client that does not go on keeps its place for 30 s (17.2).  The time counts anew from
+ * each of its connections.
+ */
+static const char *timeout(void)
+{
+	struct path *half = fresh_path(), *other;
+	uint64_t start;
+
+	TRY(first_con(half));
+	for (start = now_ms(); now_ms() < start + 5000;)
+		pump();
+	TRY(path_con(half, 1));
+	EXPECT(half->con[1].state == CON_UP, "second connection rejected");
+	for (start = now_ms(); now_ms() < start + 27000;)
+		pump();
+	EXPECT(!path_is_lost(half), "gone after less than 27 s");
+	TRY(rejected(fresh_path(), 0, -EBUSY));
+	TRY(path_wait_lost(half, 12000));
+	other = fresh_path();
+	TRY(first_con(other));
+	TRY(path_open(other));
+	return rnbd_sess_info(other, 2, NULL);
+}
+
+const struct test half_open_tests[] = {
+	{ "one-address", one_address },
+	{ "timeout", timeout },
+	{ NULL }
+};
+
 /* --- INFO_REQ --- */
 
 struct info {

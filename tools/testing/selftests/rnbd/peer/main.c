@@ -26,6 +26,7 @@ static const struct group groups[] = {
 	{ "answers", answer_tests },
 	{ "refuse", refuse_tests },
 	{ "limits", limit_tests },
+	{ "half-open", half_open_tests },
 	{ "info", info_tests },
 	{ "hostile", hostile_tests },
 	{ "rnbd", rnbd_tests },

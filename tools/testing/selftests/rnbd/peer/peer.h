@@ -178,8 +178,8 @@ const char *ready_path(struct path **path);
 const char *ready_dev(struct path **path, struct dev *dev);
 
 extern const struct test interop_tests[], answer_tests[], refuse_tests[], limit_tests[];
-extern const struct test info_tests[], hostile_tests[], rnbd_tests[], slow_tests[];
-extern const struct test fence_tests[];
+extern const struct test half_open_tests[], info_tests[], hostile_tests[], rnbd_tests[];
+extern const struct test slow_tests[], fence_tests[];
 
 #define TRY(expr)				\
 	do {					\

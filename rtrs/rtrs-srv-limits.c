@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Limits of the service against greedy clients.
+ *
+ * Normal operation: a connect request that would create a path is held against the limits
+ * before any buffer is allocated.  What counts is on the lists of sessions and paths
+ * under the lock of the service: a path is taken off its list after its memory was freed.
+ *
+ * Memory is that of the chunks, known beforehand: slots times chunk size for every path.
+ * The rest (queues, slots of sessions) is a small part of it with any sensible sizes.
+ *
+ * One address may have half of the half-open paths, so that a client that only begins to
+ * connect cannot keep the others out.
+ *
+ * Failure: the request is rejected and the log names the limit; nothing else changes.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sizes.h>
+
+#include "rtrs-srv.h"
+
+static uint max_sessions = 1024;
+module_param(max_sessions, uint, 0444);
+MODULE_PARM_DESC(max_sessions, "Sessions at a time (default: 1024)");
+
+static uint max_half_open = 128;
+module_param(max_half_open, uint, 0444);
+MODULE_PARM_DESC(max_half_open,
+		 "Paths at a time that are not connected yet, half of them from one address (default: 128)");
+
+static uint max_connections = RTRS_MAX_CON_NUM;
+module_param(max_connections, uint, 0444);
+MODULE_PARM_DESC(max_connections, "Connections of a path, 1..4096 (default: 4096)");
+
+static uint max_paths = RTRS_MAX_PATHS_NUM;
+module_param(max_paths, uint, 0444);
+MODULE_PARM_DESC(max_paths, "Paths of a session, 1..128 (default: 128)");
+
+static uint max_memory;
+module_param(max_memory, uint, 0444);
+MODULE_PARM_DESC(max_memory,
+		 "MiB of buffers of all paths (default: 0, half of the memory of the machine)");
+
+static uint max_peer_memory;
+module_param(max_peer_memory, uint, 0444);
+MODULE_PARM_DESC(max_peer_memory,
+		 "MiB of buffers of all paths from one address (default: 0, half of max_memory)");
+
+enum limit {
+	MAX_SESSIONS,
+	MAX_HALF_OPEN,
+	MAX_CONNECTIONS,
+	MAX_PATHS,
+	MAX_MEMORY,
+	MAX_PEER_MEMORY,
+};
+
+/* The errnos of check 4, 6b, 8 and 8c; what the protocol does not know is -EBUSY. */
+static const struct rtrs_srv_limit limits[] = {
+	[MAX_SESSIONS]		= { "max_sessions",	-ENOMEM },
+	[MAX_HALF_OPEN]		= { "max_half_open",	-EBUSY },
+	[MAX_CONNECTIONS]	= { "max_connections",	-ECONNRESET },
+	[MAX_PATHS]		= { "max_paths",	-ECONNRESET },
+	[MAX_MEMORY]		= { "max_memory",	-ENOMEM },
+	[MAX_PEER_MEMORY]	= { "max_peer_memory",	-ENOMEM },
+};
+
+static u64 path_memory(void)
+{
+	return (u64)rtrs_srv_conf.queue_depth * rtrs_srv_conf.chunk_size;
+}
+
+/* ---- load ---- */
+
+static int check_numbers(void)
+{
+	if (!max_sessions || !max_half_open) {
+		pr_err("max_sessions and max_half_open must not be 0\n");
+		return -EINVAL;
+	}
+	if (!max_connections || max_connections > RTRS_MAX_CON_NUM) {
+		pr_err("max_connections %u: must be 1..%u\n", max_connections, RTRS_MAX_CON_NUM);
+		return -EINVAL;
+	}
+	if (!max_paths || max_paths > RTRS_MAX_PATHS_NUM) {
+		pr_err("max_paths %u: must be 1..%u\n", max_paths, RTRS_MAX_PATHS_NUM);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* A default is large enough for one path; what was asked for must be. */
+static int set_memory(uint *limit, const char *name, u64 otherwise)
+{
+	uint one = DIV_ROUND_UP(path_memory(), SZ_1M);
+
+	if (!*limit)
+		*limit = clamp_t(u64, otherwise, one, UINT_MAX);
+	if (*limit >= one)
+		return 0;
+
+	pr_err("%s %u MiB: one path takes %u MiB\n", name, *limit, one);
+	return -EINVAL;
+}
+
+/**
+ * rtrs_srv_limits_init - check the limits, and work out those that were not given
+ *
+ * Context: module initialisation; sizes are in &rtrs_srv_conf.
+ *
+ * Return: 0 or -EINVAL.
+ */
+int rtrs_srv_limits_init(void)
+{
+	u64 half = (u64)totalram_pages() * PAGE_SIZE / SZ_1M / 2;
+	int err;
+
+	err = check_numbers();
+	if (!err)
+		err = set_memory(&max_memory, "max_memory", half);
+	if (!err)
+		err = set_memory(&max_peer_memory, "max_peer_memory", max_memory / 2);
+	return err;
+}
+
+/* ---- connect requests ---- */
+
+/**
+ * struct usage - what some paths take
+ * @paths: number of paths
+ * @half_open: those of them that are CONNECTING
+ */
+struct usage {
+	unsigned int	paths;
+	unsigned int	half_open;
+};
+
+static void add_path(struct usage *usage, const struct rtrs_srv_path *path)
+{
+	usage->paths++;
+	usage->half_open += rtrs_srv_path_state(path) == RTRS_SRV_CONNECTING;
+}
+
+static void add_paths(struct usage *all, struct usage *peer, const struct rtrs_srv_sess *sess,
+		      const struct sockaddr *client)
+{
+	const struct rtrs_srv_path *path;
+
+	list_for_each_entry(path, &sess->paths, entry) {
+		add_path(all, path);
+		if (rtrs_addr_equal(client, (const struct sockaddr *)&path->src))
+			add_path(peer, path);
+	}
+}
+
+static bool is_full(const struct usage *usage, uint mib)
+{
+	return (usage->paths + 1) * path_memory() > (u64)mib * SZ_1M;
+}
+
+/**
+ * rtrs_srv_limit_path - may there be one more path
+ * @srv: service
+ * @client: address of the client
+ *
+ * Context: process; &rtrs_srv.lock is held.
+ *
+ * Return: the limit that stands against it, or NULL.
+ */
+const struct rtrs_srv_limit *rtrs_srv_limit_path(const struct rtrs_srv *srv,
+						 const struct sockaddr *client)
+{
+	struct usage all = {}, peer = {};
+	const struct rtrs_srv_sess *sess;
+
+	lockdep_assert_held(&srv->lock);
+
+	list_for_each_entry(sess, &srv->sessions, entry)
+		add_paths(&all, &peer, sess, client);
+
+	if (all.half_open >= max_half_open || peer.half_open >= DIV_ROUND_UP(max_half_open, 2))
+		return &limits[MAX_HALF_OPEN];
+	if (is_full(&all, max_memory))
+		return &limits[MAX_MEMORY];
+	if (is_full(&peer, max_peer_memory))
+		return &limits[MAX_PEER_MEMORY];
+	return NULL;
+}
+
+/**
+ * rtrs_srv_limit_sess - may there be one more session
+ * @srv: service
+ *
+ * Context: process; &rtrs_srv.lock is held.
+ *
+ * Return: the limit that stands against it, or NULL.
+ */
+const struct rtrs_srv_limit *rtrs_srv_limit_sess(const struct rtrs_srv *srv)
+{
+	lockdep_assert_held(&srv->lock);
+
+	return srv->nr_sessions < max_sessions ? NULL : &limits[MAX_SESSIONS];
+}
+
+/**
+ * rtrs_srv_limit_sess_paths - may a session have one more path
+ * @sess: session
+ *
+ * Context: process; &rtrs_srv.lock is held.
+ *
+ * Return: the limit that stands against it, or NULL.
+ */
+const struct rtrs_srv_limit *rtrs_srv_limit_sess_paths(const struct rtrs_srv_sess *sess)
+{
+	lockdep_assert_held(&sess->srv->lock);
+
+	return sess->nr_paths < max_paths ? NULL : &limits[MAX_PATHS];
+}
+
+/**
+ * rtrs_srv_limit_cons - may a path have so many connections
+ * @nr: number of them
+ *
+ * Context: any.
+ *
+ * Return: the limit that stands against it, or NULL.
+ */
+const struct rtrs_srv_limit *rtrs_srv_limit_cons(unsigned int nr)
+{
+	return nr <= max_connections ? NULL : &limits[MAX_CONNECTIONS];
+}
