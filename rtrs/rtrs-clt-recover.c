@@ -199,6 +199,12 @@ static unsigned int pause_ms(const struct rtrs_clt_path *path)
 	return base / 2 + get_random_u32() % base;
 }
 
+static void run_again(struct rtrs_clt_path *path, unsigned long delay_jiffies)
+{
+	/* Does not put off a run that somebody has asked for meanwhile. */
+	queue_delayed_work(rtrs_clt_wq, &path->work, delay_jiffies);
+}
+
 static void plan_retry(struct rtrs_clt_path *path)
 {
 	path->retry_at = jiffies + msecs_to_jiffies(pause_ms(path));
@@ -230,10 +236,10 @@ static void attempt_failed(struct rtrs_clt_path *path, int err)
 	plan_retry(path);
 	end_attempt(path);
 
-	if (again)
-		rtrs_clt_path_set_state(path, RTRS_CLT_RECONNECTING);
-	else
+	if (!again)
 		rtrs_clt_path_shut(path, err);
+	else if (rtrs_clt_path_set_state(path, RTRS_CLT_RECONNECTING))
+		run_again(path, 0);
 }
 
 static void attempt(struct rtrs_clt_path *path)
@@ -249,12 +255,6 @@ static void attempt(struct rtrs_clt_path *path)
 }
 
 /* ---- the work ---- */
-
-static void run_again(struct rtrs_clt_path *path, unsigned long delay_jiffies)
-{
-	/* Does not put off a run that somebody has asked for meanwhile. */
-	queue_delayed_work(rtrs_clt_wq, &path->work, delay_jiffies);
-}
 
 static void connect_alone(struct rtrs_clt_path *path)
 {

@@ -31,6 +31,10 @@ disk=$(rnbd_map "device_path=${ram[0]}")
 check "abi100-link-del-finishes" timeout 60 rdma link delete rxe_rnl0
 check "abi100-closed" wait_for 10 state_is "$disk" closed
 check_equal "abi100-io-EIO" EIO "$(errno_of pread "/dev/$disk" 0 4096 direct)"
+attempts_fail() { # not only one: each must be followed by another
+	[ "$(cut -d' ' -f2 "$RTRS_CLT/$RNBD_SESS"/paths/*/stats/reconnects)" -gt 1 ]
+}
+check "attempts-without-the-link" wait_for 30 attempts_fail
 rxe_up
 check "link-is-back-open-by-itself" wait_for 20 state_is "$disk" open
 check "fio-after-the-link-is-back" fio_verify "/dev/$disk" randwrite 4k-64k 16 1 50
