@@ -46,15 +46,41 @@ attr_is() { cmp - "$1" <<<"$2"; }
 
 # ends_in_newline FILE: condition; exactly one newline at the end, no NUL anywhere.
 ends_in_newline() {
-	[ "$(tail -c 1 "$1" | od -An -tx1)" = " 0a" ] &&
-		[ "$(tail -c 2 "$1" | od -An -tx1)" != " 0a 0a" ] &&
-		[ "$(tr -d '\0' <"$1" | wc -c)" = "$(wc -c <"$1")" ]
+	local text
+	! IFS= read -r -d '' text <"$1" && [[ $text == *$'\n' ]] && [[ $text != *$'\n\n' ]]
 }
 
 # shows_usage FILE: condition; reading gives the usage line of an action file.
 shows_usage() {
 	[[ $(<"$1") == "Usage: "* ]] && [[ $(<"$1") == *"> ${1##*/}"* ]] && ends_in_newline "$1"
 }
+
+# all_end_in_newline DIR: condition; every file below it that is ours, that is, without those of
+# the driver core.
+all_end_in_newline() {
+	local file
+	while read -r file; do
+		if ! ends_in_newline "$file"; then
+			echo "$file"
+			return 1
+		fi
+	done < <(find "$1/" -type f ! -path '*/power/*' ! -name uevent)
+}
+
+# abi_entries CLASS DIRECTORY/: names right below DIRECTORY that the ABI document of the class
+# describes, sorted, on one line.
+abi_entries() {
+	local doc=$RNBD_TESTS/abi/sysfs-class-$1
+	[ -e "$doc" ] || doc=$RNBD_TESTS/../../../../Documentation/ABI/testing/sysfs-class-$1
+	awk -v top="$2" '$1 == "What:" && index($2, top) == 1 {
+		name = substr($2, length(top) + 1)
+		sub("/.*", "", name)
+		print name
+	}' "$doc" | sort -u | paste -sd' '
+}
+
+# own_entries DIR: what is really there, without the entries of the driver core.
+own_entries() { ls -A "$1" | grep -vxE 'power|subsystem|uevent' | paste -sd' '; }
 
 # entries DIR: names in it, sorted, on one line.
 entries() {

@@ -14,7 +14,7 @@ import socket
 import subprocess
 
 import images
-from config import TESTS, LabError, die_with_parent
+from config import REPO, TESTS, LabError, die_with_parent
 
 # Every word is there for speed or for a clean log under emulation: no calibration loops, no
 # mitigations, no audit, no self-tests; an oops ends the guest at once.
@@ -57,6 +57,7 @@ class Guest:
         for name in ("guest/run", "lab/kernel-log.bad", "lab/kernel-log.ok"):
             (lab / name).parent.mkdir(exist_ok=True)
             shutil.copy(TESTS / "lab" / name.removeprefix("lab/"), lab / name)
+        shutil.copytree(REPO / "Documentation/ABI/testing", lab / "abi")
         shutil.copy(self.run.scenario.path, lab / "scenarios")
         programs = [(images.own_program(p), f"bin/{p}") for p in self.run.scenario.programs]
         for source, name in self.run.files + programs:

@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Paths of the session RNBD_SESS: names, states, statistics, actions. Sourced by a scenario
+# behind lib-abi.sh.
+#
+# A path is named by its link (0, 1, ...), which stands for the IPv4 addresses of that link, or by
+# the name of its directory. Guest 1 is the server unless LAB_SERVER says otherwise; the client
+# is this guest, or the other one if this is the server (LAB_CLIENT tells which with three).
+
+_server_n() { echo "${LAB_SERVER:-1}"; }
+_client_n() {
+	if [ "$LAB_GUESTS" = 1 ]; then
+		echo 1
+	elif [ "$LAB_N" = "$(_server_n)" ]; then
+		echo "${LAB_CLIENT:-$((LAB_N == 1 ? 2 : 1))}"
+	else
+		echo "$LAB_N"
+	fi
+}
+
+# client_addr LINK, server_addr_on LINK: addresses of both ends of that link.
+client_addr() { addr_of "$(_client_n)" "$1" "$(_server_n)"; }
+server_addr_on() { addr_of "$(_server_n)" "$1" "$(_client_n)"; }
+
+# path_name PATH: name of its directory, the same on both ends.
+path_name() {
+	case $1 in
+	*@*)	echo "$1" ;;
+	*)	echo "ip:$(client_addr "$1")@ip:$(server_addr_on "$1")" ;;
+	esac
+}
+
+# path_args PATH...: the path= options for map_device.
+path_args() {
+	local p text=
+	for p; do
+		text+=" path=$(path_name "$p")"
+	done
+	echo "${text# }"
+}
+
+# clt_path PATH, srv_path PATH: its directories.
+clt_path() { echo "$RTRS_CLT/$RNBD_SESS/paths/$(path_name "$1")"; }
+srv_path() { echo "$RTRS_SRV/$RNBD_SESS/paths/$(path_name "$1")"; }
+
+# path_is PATH STATE: condition.
+path_is() { [ "$(cat "$(clt_path "$1")/state")" = "$2" ]; }
+
+# paths_connected: how many paths are connected; paths_are COUNT: condition.
+paths_connected() { cat "$RTRS_CLT/$RNBD_SESS/paths/"*/state 2>/dev/null | grep -cx connected || :; }
+paths_are() { [ "$(paths_connected)" = "$1" ]; }
+
+# path_do PATH ACTION: write 1 to reconnect, disconnect or remove_path; prints OK or an errno.
+path_do() { errno_of write "$(clt_path "$1")/$2" 1; }
+
+# add_path PATH: prints OK or an errno.
+add_path() { errno_of write "$RTRS_CLT/$RNBD_SESS/add_path" "$(path_name "$1")"; }
+
+# sess_attr NAME [VALUE]: show or set an attribute of the session on the client.
+sess_attr() {
+	if [ $# = 1 ]; then
+		cat "$RTRS_CLT/$RNBD_SESS/$1"
+	else
+		errno-op write "$RTRS_CLT/$RNBD_SESS/$1" "$2" >/dev/null
+	fi
+}
+
+# Fields of stats/rdma.
+export STAT_READS=1 STAT_READ_BYTES=2 STAT_WRITES=3 STAT_WRITE_BYTES=4 STAT_INFLIGHT=5 \
+	STAT_FAILOVER=6
+
+# path_stat PATH FIELD: a number of the client's stats/rdma; srv_stat: of the server's.
+path_stat() { cut -d' ' -f"$2" "$(clt_path "$1")/stats/rdma"; }
+srv_stat() { cut -d' ' -f"$2" "$(srv_path "$1")/stats/rdma"; }
+
+# reads_by DISK COUNT [FIO OPTION...]: COUNT reads of 4 KiB, one at a time, all on one CPU.
+reads_by() { fio_run "/dev/$1" randread 4k 1 1 "$2" --cpus_allowed=0 "${@:3}"; }
