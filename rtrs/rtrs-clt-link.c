@@ -132,8 +132,10 @@ bool rtrs_clt_lone_get(struct rtrs_clt_path *path)
 
 	spin_lock(&clt->link_lock);
 	ok = clt->nr_up || !clt->lone_path;
-	if (ok && !clt->nr_up)
+	if (ok && !clt->nr_up) {
 		clt->lone_path = path;
+		path->first_conn = true;	/* the server knows none, or forgets them */
+	}
 	spin_unlock(&clt->link_lock);
 	return ok;
 }

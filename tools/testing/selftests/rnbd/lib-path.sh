@@ -76,3 +76,41 @@ srv_stat() { cut -d' ' -f"$2" "$(srv_path "$1")/stats/rdma"; }
 
 # reads_by DISK COUNT [FIO OPTION...]: COUNT reads of 4 KiB, one at a time, all on one CPU.
 reads_by() { fio_run "/dev/$1" randread 4k 1 1 "$2" --cpus_allowed=0 "${@:3}"; }
+
+# session_gone: condition; nothing of the session RNBD_SESS is left at either end, whoever unmaps.
+session_gone() { gone "$RTRS_CLT/$RNBD_SESS" && gone "$RTRS_SRV/$RNBD_SESS"; }
+
+# --- pairs ----------------------------------------------------------------------------------------
+# The client tells of every path object that it creates and frees. Recording is left out where
+# there is more than one CPU (see smp= in lab/scenario.py).
+
+_PAIRS=/sys/kernel/tracing/instances/rnbd-pairs
+
+# path_pairs_start: begin to record; behind the load of rtrs_client, before the first path.
+path_pairs_start() {
+	local event
+	[ "$(nproc)" = 1 ] || return 0
+	[ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing
+	mkdir "$_PAIRS"
+	defer rmdir "$_PAIRS"
+	for event in rtrs_clt_path_created rtrs_clt_path_freed; do
+		echo 1 >"$_PAIRS/events/rtrs_clt/$event/enable"
+	done
+}
+
+_pairs() { grep -c "rtrs_clt_path_$1:" "$_PAIRS/trace" || :; }
+_paired() { [ "$(_pairs created)" = "$(_pairs freed)" ]; }
+
+# check_path_pairs NAME LEAST: one result; ok if all paths that were created have been freed, and
+# there were LEAST of them. When nothing is mapped, before rtrs_client is unloaded.
+check_path_pairs() {
+	if [ "$(nproc)" != 1 ]; then
+		test_skip "$1" "trace events only with one CPU"
+	elif ! wait_for 10 _paired || [ "$(_pairs created)" -lt "$2" ] ||
+		grep -q LOST "$_PAIRS/trace"; then
+		test_fail "$1" "$(_pairs created) created, $(_pairs freed) freed"
+	else
+		note "$(_pairs created) path objects"
+		test_ok "$1"
+	fi
+}
