@@ -18,7 +18,7 @@
 
 #include "rtrs-clt.h"
 
-#define DISCONNECT_WAIT_MS	5000	/* for the peer's part of a disconnect */
+#define DISCONNECT_WAIT_MS	3000	/* for the peer's part of a disconnect */
 #define SILENT_WAIT_MS		1000	/* the same, when it did not react before */
 
 /* The attempt goes on until someone changes the state. */
