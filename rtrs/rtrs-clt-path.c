@@ -10,11 +10,16 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "rtrs-clt.h"
 #include "rtrs-clt-trace.h"
+
+/* How long a server may take to close a path whose addresses are used again. */
+#define ADD_TRIES	15
+#define ADD_PAUSE_MS	200
 
 /* ---- callbacks of what the path uses ---- */
 
@@ -141,16 +146,18 @@ static int first_connect(struct rtrs_clt_path *path)
 	return path->established ? 0 : READ_ONCE(path->err) ?: -ECONNABORTED;
 }
 
-/**
- * rtrs_clt_path_add - add a path to a session and connect it
- * @clt: session
- * @addrs: addresses, ports included; copied
- *
- * Sleeps until the path is connected or has failed; a signal ends the attempt.
- * Return: 0; -EEXIST, -ENODEV, -ENOMEM, -ERESTARTSYS, or why it could not be
- * connected (sysfs-abi 1.2.7).  On failure nothing remains.
- */
-int rtrs_clt_path_add(struct rtrs_clt *clt, const struct rtrs_addr_pair *addrs)
+static bool is_duplicate(struct rtrs_clt_path *path)
+{
+	bool found;
+
+	mutex_lock(&path->clt->paths_mutex);
+	found = rtrs_clt_paths_check_name(path);
+	mutex_unlock(&path->clt->paths_mutex);
+	return found;
+}
+
+/* -EAGAIN: the server has not yet let go of a path of these addresses that was removed. */
+static int add_once(struct rtrs_clt *clt, const struct rtrs_addr_pair *addrs)
 {
 	struct rtrs_clt_path *path;
 	int err;
@@ -166,11 +173,37 @@ int rtrs_clt_path_add(struct rtrs_clt *clt, const struct rtrs_addr_pair *addrs)
 		goto put_path;
 	}
 	err = first_connect(path);
+	if (err == -EEXIST && !is_duplicate(path))
+		err = -EAGAIN;
 	if (err)
 		rtrs_clt_path_destroy(path);
 put_path:
 	kobject_put(&path->kobj);
 	return err;
+}
+
+/**
+ * rtrs_clt_path_add - add a path to a session and connect it
+ * @clt: session
+ * @addrs: addresses, ports included; copied
+ *
+ * Sleeps until the path is connected or has failed; a signal ends the attempt.
+ * Return: 0; -EEXIST, -ENODEV, -ENOMEM, -ERESTARTSYS, or why it could not be
+ * connected (sysfs-abi 1.2.7).  On failure nothing remains.
+ */
+int rtrs_clt_path_add(struct rtrs_clt *clt, const struct rtrs_addr_pair *addrs)
+{
+	unsigned int tries;
+	int err;
+
+	for (tries = 0; tries < ADD_TRIES; tries++) {
+		err = add_once(clt, addrs);
+		if (err != -EAGAIN)
+			return err;
+		if (msleep_interruptible(ADD_PAUSE_MS))
+			return -ERESTARTSYS;
+	}
+	return -EEXIST;
 }
 
 /**
