@@ -216,10 +216,13 @@ int rtrs_clt_path_add(struct rtrs_clt *clt, const struct rtrs_addr_pair *addrs)
  */
 int rtrs_clt_path_reconnect(struct rtrs_clt_path *path)
 {
-	unsigned int gen = READ_ONCE(path->gen);
+	unsigned int gen;
 	int err;
 
-	err = rtrs_clt_path_kick(path);
+	do {
+		gen = READ_ONCE(path->gen);
+		err = rtrs_clt_path_kick(path, gen);
+	} while (err == -EAGAIN);
 	if (!err)
 		err = wait_event_interruptible(path->wait, attempt_ended(path, gen));
 	if (err)

@@ -48,6 +48,8 @@ static void path_down(struct rtrs_clt_path *path)
 	if (!path->live)
 		return;
 	path->live = false;
+	if (path->published)
+		sysfs_notify(&path->kobj, NULL, "state");
 
 	rtrs_hb_stop(&path->hb);
 	synchronize_rcu();
@@ -55,9 +57,6 @@ static void path_down(struct rtrs_clt_path *path)
 	if (path->counted)
 		rtrs_clt_link_release(path);
 	rtrs_clt_fail_over(path);
-	if (path->published)
-		sysfs_notify(&path->kobj, NULL, "state");
-
 	rtrs_clt_cons_destroy(path);
 	rtrs_clt_slots_destroy(path);
 	put_dev(path);
@@ -186,6 +185,7 @@ static void set_errno(struct rtrs_clt_path *path, int err)
 
 	spin_lock_irqsave(&path->state_lock, flags);
 	path->err = err;
+	path->last_err = err;
 	spin_unlock_irqrestore(&path->state_lock, flags);
 }
 

@@ -79,8 +79,10 @@ void rtrs_clt_path_fail(struct rtrs_clt_path *path, unsigned int gen, int err)
 
 	spin_lock_irqsave(&path->state_lock, flags);
 	changed = gen == path->gen && set_failed(path);
-	if (changed)
+	if (changed) {
 		path->err = err;
+		path->last_err = err;
+	}
 	spin_unlock_irqrestore(&path->state_lock, flags);
 	if (!changed)
 		return;
@@ -116,26 +118,39 @@ void rtrs_clt_path_shut(struct rtrs_clt_path *path, int err)
 	mod_delayed_work(rtrs_clt_wq, &path->work, 0);
 }
 
+/* An attempt that has failed is still being undone in CONNECTING_ERR. */
+static bool may_kick(struct rtrs_clt_path *path)
+{
+	lockdep_assert_held(&path->state_lock);
+
+	return path->state == RTRS_CLT_RECONNECTING ||
+	       (path->state != RTRS_CLT_CONNECTING_ERR && set_state(path, RTRS_CLT_RECONNECTING));
+}
+
 /**
  * rtrs_clt_path_kick - start an attempt now
  * @path: path that is connected, waiting or closed
+ * @gen: latest attempt, as the caller knows it
  *
  * Any context.  A connected path is torn down first.
- * Return: 0, or -EBUSY when the path is connecting, closing or being removed.
+ * Return: 0, the attempt behind @gen comes; -EBUSY when the path is connecting, closing
+ * or being removed; -EAGAIN when there was another attempt meanwhile.
  */
-int rtrs_clt_path_kick(struct rtrs_clt_path *path)
+int rtrs_clt_path_kick(struct rtrs_clt_path *path, unsigned int gen)
 {
 	unsigned long flags;
-	bool ok;
+	int err = 0;
 
 	spin_lock_irqsave(&path->state_lock, flags);
-	ok = path->state == RTRS_CLT_RECONNECTING ||
-	     (path->state != RTRS_CLT_CONNECTING_ERR && set_state(path, RTRS_CLT_RECONNECTING));
-	if (ok)
+	if (gen != path->gen)
+		err = -EAGAIN;
+	else if (!may_kick(path))
+		err = -EBUSY;
+	else
 		WRITE_ONCE(path->hurry, true);
 	spin_unlock_irqrestore(&path->state_lock, flags);
-	if (!ok)
-		return -EBUSY;
+	if (err)
+		return err;
 
 	wake_up_all(&path->wait);
 	mod_delayed_work(rtrs_clt_wq, &path->work, 0);

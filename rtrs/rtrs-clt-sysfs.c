@@ -142,6 +142,16 @@ TIME_ATTR_RW(RTRS_CLT_RECONNECT_DELAY_MS, reconnect_delay_ms);
 TIME_ATTR_RW(RTRS_CLT_HOLD_TIME_MS, hold_time_ms);
 TIME_ATTR_RW(RTRS_CLT_REQUEST_TIMEOUT_MS, request_timeout_ms);
 
+/* ---- session: directory ---- */
+
+static ssize_t srv_hostname_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	const char *at = rtrs_sessname_at(to_clt(dev)->name);
+
+	return sysfs_emit(buf, "%s\n", at + 1);
+}
+static DEVICE_ATTR_RO(srv_hostname);
+
 static struct attribute *rtrs_clt_attrs[] = {
 	&dev_attr_add_path.attr,
 	&dev_attr_max_reconnect_attempts.attr,
@@ -152,9 +162,23 @@ static struct attribute *rtrs_clt_attrs[] = {
 	&reconnect_delay_ms_attr.attr.attr,
 	&hold_time_ms_attr.attr.attr,
 	&request_timeout_ms_attr.attr.attr,
+	&dev_attr_srv_hostname.attr,
 	NULL
 };
-ATTRIBUTE_GROUPS(rtrs_clt);
+
+/* Not every name tells a host; names do not change. */
+static umode_t rtrs_clt_attr_visible(struct kobject *kobj, struct attribute *attr, int n)
+{
+	struct rtrs_clt *clt = to_clt(kobj_to_dev(kobj));
+
+	return attr != &dev_attr_srv_hostname.attr || rtrs_sessname_at(clt->name) ? attr->mode : 0;
+}
+
+static const struct attribute_group rtrs_clt_group = {
+	.attrs		= rtrs_clt_attrs,
+	.is_visible	= rtrs_clt_attr_visible,
+};
+__ATTRIBUTE_GROUPS(rtrs_clt);
 
 struct class rtrs_clt_class = {
 	.name		= "rtrs-client",
@@ -213,6 +237,15 @@ static ssize_t cur_latency_show(struct kobject *kobj, struct kobj_attribute *att
 }
 
 static struct kobj_attribute cur_latency_attr = __ATTR_RO(cur_latency);
+
+static ssize_t last_error_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	int err = READ_ONCE(to_path(kobj)->last_err);
+
+	return err ? sysfs_emit(buf, "%pe\n", ERR_PTR(err)) : sysfs_emit(buf, "none\n");
+}
+
+static struct kobj_attribute last_error_attr = __ATTR_RO(last_error);
 
 /* ---- path: actions ---- */
 
@@ -291,6 +324,7 @@ static struct attribute *path_attrs[] = {
 	&src_addr_attr.attr,
 	&dst_addr_attr.attr,
 	&cur_latency_attr.attr,
+	&last_error_attr.attr,
 	&reconnect_attr.attr,
 	&disconnect_attr.attr,
 	&remove_path_attr.attr,

@@ -202,6 +202,7 @@ struct rtrs_clt_path {
 	spinlock_t		state_lock;	/* state, gen, err */
 	unsigned int		gen;		/* number of the attempt, from 1 */
 	int			err;		/* why the last attempt or the path failed */
+	int			last_err;	/* the same for administrators: stays */
 	wait_queue_head_t	wait;		/* state, CM steps, counts below, unlisted */
 	struct delayed_work	work;
 	struct rtrs_dev_user	dev_user;
@@ -383,7 +384,7 @@ extern const char *const rtrs_clt_state_names[RTRS_CLT_STATE_NUM];
 bool rtrs_clt_path_set_state(struct rtrs_clt_path *path, enum rtrs_clt_state state);
 void rtrs_clt_path_fail(struct rtrs_clt_path *path, unsigned int gen, int err);
 void rtrs_clt_path_shut(struct rtrs_clt_path *path, int err);
-int rtrs_clt_path_kick(struct rtrs_clt_path *path);
+int rtrs_clt_path_kick(struct rtrs_clt_path *path, unsigned int gen);
 
 /* Who sees CONNECTED sees a complete path. */
 static inline enum rtrs_clt_state rtrs_clt_path_state(const struct rtrs_clt_path *path)

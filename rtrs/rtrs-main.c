@@ -34,6 +34,7 @@ EXPORT_SYMBOL_GPL(rtrs_wire_get_rkey_rsp);
 EXPORT_SYMBOL_GPL(rtrs_wire_put_fence);
 EXPORT_SYMBOL_GPL(rtrs_wire_get_fence);
 EXPORT_SYMBOL_GPL(rtrs_sessname_check);
+EXPORT_SYMBOL_GPL(rtrs_sessname_at);
 
 static int __init rtrs_core_init(void)
 {

@@ -426,5 +426,6 @@ int rtrs_wire_get_rkey_rsp(const struct rtrs_msg_rkey_rsp *msg, size_t len, u32 
 void rtrs_wire_put_fence(struct rtrs_msg_fence *msg, const struct rtrs_fence *fence);
 int rtrs_wire_get_fence(struct rtrs_fence *fence, const void *data, size_t len);
 int rtrs_sessname_check(const char *name, size_t size);
+const char *rtrs_sessname_at(const char *name);
 
 #endif /* RTRS_PRI_H */

@@ -88,6 +88,7 @@ static int set_connected(struct rtrs_srv_path *path)
 		return -ECONNRESET;
 
 	rtrs_hb_start(&path->hb);
+	rtrs_srv_sysfs_path_state(path);
 	return 0;
 }
 

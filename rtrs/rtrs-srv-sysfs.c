@@ -60,12 +60,34 @@ static ssize_t time_store(struct device *dev, struct device_attribute *attr, con
 TIME_ATTR_RW(RTRS_HB_INTERVAL_MS, heartbeat_interval_ms);
 TIME_ATTR_RW(RTRS_HB_MISSED_MAX, heartbeat_missed_max);
 
+static ssize_t clt_hostname_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	const char *name = to_sess(dev)->name;
+
+	return sysfs_emit(buf, "%.*s\n", (int)(rtrs_sessname_at(name) - name), name);
+}
+static DEVICE_ATTR_RO(clt_hostname);
+
 static struct attribute *sess_attrs[] = {
 	&heartbeat_interval_ms_attr.attr.attr,
 	&heartbeat_missed_max_attr.attr.attr,
+	&dev_attr_clt_hostname.attr,
 	NULL
 };
-ATTRIBUTE_GROUPS(sess);
+
+/* Not every name tells a host. */
+static umode_t sess_attr_visible(struct kobject *kobj, struct attribute *attr, int n)
+{
+	const char *name = to_sess(kobj_to_dev(kobj))->name;
+
+	return attr != &dev_attr_clt_hostname.attr || rtrs_sessname_at(name) ? attr->mode : 0;
+}
+
+static const struct attribute_group sess_group = {
+	.attrs		= sess_attrs,
+	.is_visible	= sess_attr_visible,
+};
+__ATTRIBUTE_GROUPS(sess);
 
 static struct class rtrs_srv_class = {
 	.name		= "rtrs-server",
@@ -78,6 +100,21 @@ static struct rtrs_srv_path *to_path(struct kobject *kobj)
 {
 	return container_of(kobj, struct rtrs_srv_path, kobj);
 }
+
+static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", rtrs_srv_path_state(to_path(kobj)) == RTRS_SRV_CONNECTED ?
+				       "connected" : "disconnected");
+}
+
+static struct kobj_attribute state_attr = __ATTR_RO(state);
+
+static ssize_t cur_latency_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lld ns\n", READ_ONCE(to_path(kobj)->hb.latency_ns));
+}
+
+static struct kobj_attribute cur_latency_attr = __ATTR_RO(cur_latency);
 
 static ssize_t hca_name_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
@@ -179,6 +216,8 @@ static ssize_t rdma_store(struct kobject *kobj, struct kobj_attribute *attr, con
 static struct kobj_attribute rdma_attr = __ATTR_RW(rdma);
 
 static struct attribute *path_attrs[] = {
+	&state_attr.attr,
+	&cur_latency_attr.attr,
 	&hca_name_attr.attr,
 	&hca_port_attr.attr,
 	&src_addr_attr.attr,
@@ -294,8 +333,19 @@ int rtrs_srv_sysfs_path_add(struct rtrs_srv_path *path)
 }
 
 /**
- * rtrs_srv_sysfs_path_remove - remove the directory of a path
+ * rtrs_srv_sysfs_path_state - tell who polls it that the state of a path has changed
  * @path: path, added
+ *
+ * Context: process, may sleep.
+ */
+void rtrs_srv_sysfs_path_state(struct rtrs_srv_path *path)
+{
+	sysfs_notify(&path->kobj, NULL, "state");
+}
+
+/**
+ * rtrs_srv_sysfs_path_remove - remove the directory of a path
+ * @path: path, added, not connected any more
  *
  * Afterwards no reader or writer of its files is left.
  *
@@ -303,6 +353,7 @@ int rtrs_srv_sysfs_path_add(struct rtrs_srv_path *path)
  */
 void rtrs_srv_sysfs_path_remove(struct rtrs_srv_path *path)
 {
+	rtrs_srv_sysfs_path_state(path);
 	kobject_del(&path->kobj);
 }
 

@@ -563,6 +563,7 @@ void rtrs_srv_sysfs_sess_init(struct rtrs_srv_sess *sess, void (*release)(struct
 int rtrs_srv_sysfs_sess_add(struct rtrs_srv_sess *sess);
 void rtrs_srv_sysfs_sess_remove(struct rtrs_srv_sess *sess);
 int rtrs_srv_sysfs_path_add(struct rtrs_srv_path *path);
+void rtrs_srv_sysfs_path_state(struct rtrs_srv_path *path);
 void rtrs_srv_sysfs_path_remove(struct rtrs_srv_path *path);
 
 #endif /* RTRS_SRV_H */

@@ -490,3 +490,20 @@ int rtrs_sessname_check(const char *name, size_t size)
 	}
 	return 0;
 }
+
+/**
+ * rtrs_sessname_at - does the name of a session tell the hosts
+ * @name: name, passed by rtrs_sessname_check()
+ *
+ * Tools make names of the form `<client>@<server>`.
+ *
+ * Return: the `@` in @name, or NULL if the form is another.
+ */
+const char *rtrs_sessname_at(const char *name)
+{
+	const char *at = strchr(name, '@');
+
+	if (!at || at == name || !at[1] || strchr(at + 1, '@'))
+		return NULL;
+	return at;
+}

@@ -361,6 +361,34 @@ static void sessname_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rtrs_sessname_check(exact_copy(test, c->name, len), len), -EINVAL);
 }
 
+static const struct {
+	const char *name;
+	int at;		/* -1: none */
+} host_cases[] = {
+	{ "client@server", 6 },
+	{ "a@b", 1 },
+	{ "c.example@10.0.0.1", 9 },
+	{ "server", -1 },
+	{ "@server", -1 },
+	{ "client@", -1 },
+	{ "@", -1 },
+	{ "a@b@c", -1 },
+	{ "a@@", -1 },
+};
+
+static void sessname_hosts_test(struct kunit *test)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(host_cases); i++) {
+		const char *name = host_cases[i].name;
+
+		KUNIT_EXPECT_PTR_EQ_MSG(test, rtrs_sessname_at(name),
+					host_cases[i].at < 0 ? NULL : name + host_cases[i].at,
+					"%s", name);
+	}
+}
+
 static void sessname_length_test(struct kunit *test)
 {
 	char name[512];
@@ -434,6 +462,7 @@ static struct kunit_case wire_test_cases[] = {
 	KUNIT_CASE_PARAM(reject_check_test, reject_poke_gen_params),
 	KUNIT_CASE_PARAM(sessname_test, name_gen_params),
 	KUNIT_CASE(sessname_length_test),
+	KUNIT_CASE(sessname_hosts_test),
 	KUNIT_CASE(info_req_bytes_test),
 	KUNIT_CASE(info_req_longest_test),
 	KUNIT_CASE(info_req_check_test),

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,22 @@ static int do_read(const char *file)
 	return report(0);
 }
 
+/* Watches from the line on stderr on; sysfs wants the file to be read before that. */
+static int do_poll(const char *file, const char *seconds)
+{
+	struct pollfd fd = { .fd = open(file, O_RDONLY), .events = POLLPRI };
+	char buf[4096];
+	int nr;
+
+	if (fd.fd < 0 || read(fd.fd, buf, sizeof(buf)) < 0)
+		return report(errno);
+	fputs("watching\n", stderr);
+	nr = poll(&fd, 1, atoi(seconds) * 1000);
+	if (nr < 0)
+		return report(errno);
+	return report(nr ? 0 : ETIMEDOUT);
+}
+
 static int do_transfer(char **arg, int writing, int direct)
 {
 	int flags = (writing ? O_RDWR : O_RDONLY) | (direct ? O_DIRECT : 0);
@@ -108,9 +125,11 @@ int main(int argc, char **argv)
 		return do_open(argv[2], argv[3]);
 	if (!strcmp(op, "read") && argc == 3)
 		return do_read(argv[2]);
+	if (!strcmp(op, "poll") && argc == 4)
+		return do_poll(argv[2], argv[3]);
 	if ((!strcmp(op, "pread") || !strcmp(op, "pwrite")) && (argc == 5 || argc == 6))
 		return do_transfer(argv + 2, op[1] == 'w', argc == 6);
 	fputs("usage: errno-op write|echo FILE TEXT | open FILE r|w|rw | read FILE |\n"
-	      "       pread|pwrite FILE OFFSET LENGTH [direct]\n", stderr);
+	      "       poll FILE SECONDS | pread|pwrite FILE OFFSET LENGTH [direct]\n", stderr);
 	return 2;
 }

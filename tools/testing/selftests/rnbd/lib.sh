@@ -140,6 +140,7 @@ require() {
 #	echo FILE TEXT		one write(2) of TEXT and a newline, as a shell user writes
 #	open FILE r|w|rw	open(2) only
 #	read FILE		one read(2)
+#	poll FILE SECONDS	read(2), a line on stderr, poll(2) for a change; ETIMEDOUT if none
 #	pread|pwrite FILE OFFSET LENGTH [direct]
 #				one pread(2) or pwrite(2) of LENGTH bytes (zeros)
 
