@@ -67,6 +67,43 @@ dm_up() {
 	echo "/dev/mapper/$name"
 }
 
+# held_disk_up SIZE_MB: a disk in memory whose writes can be withheld (held-disk.c), one at a time;
+# the scenario's header needs programs=held-disk. held_disk_hold N: withhold the next N writes: they
+# change nothing and are not answered, while all else goes on. held_disk_held: how many are withheld
+# now. held_disk_release: apply them in order, answer them, withhold nothing more. held_disk_quit:
+# take the disk away, which happens by itself at the end.
+held_disk_up() {
+	local node=/dev/nbd0
+	[ -b "$node" ] || modprobe nbd nbds_max=1 max_part=0
+	_undo_later wait_for 10 rmmod nbd
+	wait_for 5 test -b "$node"
+	held-disk serve "$node" "$1" "$LAB_TMP/held-disk" >/dev/null 2>&1
+	_undo_later wait_for 10 test ! -e "$LAB_TMP/held-disk"
+	_undo_later held_disk_quit
+	wait_for 10 _has_sectors "$node" "$(($1 * 2048))"
+	echo "$node"
+}
+_has_sectors() { [ "$(sectors "$1")" = "$2" ]; }
+held_disk_hold() { held-disk "$LAB_TMP/held-disk" hold "$1"; }
+held_disk_held() { held-disk "$LAB_TMP/held-disk" held; }
+held_disk_release() { held-disk "$LAB_TMP/held-disk" release; }
+held_disk_quit() { [ ! -e "$LAB_TMP/held-disk" ] || held-disk "$LAB_TMP/held-disk" quit; }
+held_disk_holds() { [ "$(held_disk_held)" = "$1" ]; } # condition
+
+# stamp DEV BLOCK TEXT: write TEXT into that block of 4 KiB, past the page cache; stamp_of DEV BLOCK:
+# read it; stamp_is DEV BLOCK TEXT: condition.
+stamp() {
+	printf '%-4096s' "$3" | dd "of=$1" bs=4096 "seek=$2" count=1 iflag=fullblock \
+		oflag=direct conv=notrunc status=none
+}
+stamp_of() {
+	local text
+	read -r text < <(dd "if=$1" bs=4096 "skip=$2" count=1 iflag=direct status=none |
+		tr '\0' ' '; echo)
+	echo "$text"
+}
+stamp_is() { [ "$(stamp_of "$1" "$2")" = "$3" ]; }
+
 # sectors DEV: its size in 512-byte sectors.
 sectors() { blockdev --getsz "$1"; }
 

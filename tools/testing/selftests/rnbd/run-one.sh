@@ -40,6 +40,10 @@ if grep -q rnbd-peer "$scenario" && ! command -v rnbd-peer >/dev/null; then
 	gcc -O2 -o "$work/rnbd-peer" "$here"/peer/*.c -lrdmacm -libverbs 2>/dev/null &&
 		export PATH=$work:$PATH # without it the scenario skips itself
 fi
+if grep -q held_disk_up "$scenario" && ! command -v held-disk >/dev/null; then
+	gcc -O2 -o "$work/held-disk" "$here/held-disk.c" || skip "held-disk does not build"
+	export PATH=$work:$PATH
+fi
 
 mark="rnbd selftest $$ ${scenario##*/}"
 echo "$mark" >/dev/kmsg
