@@ -138,6 +138,22 @@ _net_down() {
 	done
 }
 
+# --- trouble ------------------------------------------------------------------------------------
+# For scenarios with several guests; each end only changes what it sends. Never take a link down
+# instead: Soft-RoCE does not survive that.
+
+# link_netem LINK WORDS...: what this guest sends over that link goes through netem with these words.
+link_netem() {
+	local l=$1
+	shift
+	modprobe -q sch_netem || :
+	tc qdisc replace dev "$(link_dev "$l")" root netem limit 100000 "$@"
+}
+
+# link_cut LINK: this guest sends nothing over that link any more; link_restore LINK: it does again.
+link_cut() { link_netem "$1" loss 100%; }
+link_restore() { tc qdisc del dev "$(link_dev "$1")" root; }
+
 # --- signals ------------------------------------------------------------------------------------
 # They travel over a serial channel and the lab, not over the network, so that they also work
 # while a link is cut. Outside the lab they are plain files: a lone machine signals itself.
