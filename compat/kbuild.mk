@@ -14,6 +14,12 @@ CONFIG_BLK_DEV_RNBD_CLIENT := $(rnbd-modules)
 CONFIG_BLK_DEV_RNBD_SERVER := $(rnbd-modules)
 CONFIG_BLK_DEV_RNBD_KUNIT_TEST := $(if $(CONFIG_KUNIT),$(rnbd-modules))
 
+# Test builds only, make RNBD_DEBUG=y: knobs that switch off what keeps data safe.
+ifeq ($(RNBD_DEBUG),y)
+CONFIG_INFINIBAND_RTRS_DEBUG := y
+ccflags-y += -DCONFIG_INFINIBAND_RTRS_DEBUG=1
+endif
+
 # Once per make run: a -DHAVE_... for everything of 6.12 that the target has.
 ifndef RNBD_COMPAT_FLAGS
 RNBD_COMPAT_FLAGS := $(shell $(CONFIG_SHELL) $(KBUILD_EXTMOD)/compat/probe.sh $(srctree)/include)

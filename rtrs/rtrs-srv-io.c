@@ -112,7 +112,7 @@ static void request(struct rtrs_srv_con *con, u32 imm)
 	if (!percpu_ref_tryget_live(&path->inflight))
 		return;
 
-	slot = &path->sess->slots[nr];
+	slot = rtrs_srv_debug_slot(&path->sess->slots[nr], path);
 	err = rtrs_srv_slot_claim(slot, con, req_off);
 	if (!err) {
 		start(slot);
@@ -202,6 +202,7 @@ void rtrs_srv_io_recv_done(struct ib_cq *cq, struct ib_wc *wc)
 		rtrs_srv_path_fail_wc(con->path, "receive", wc);
 		return;
 	}
+	rtrs_srv_debug_stall(con->path);
 	if (unlikely(!is_allowed(con, wc))) {
 		rtrs_srv_path_fail(con->path, "unexpected message", -EPROTO);
 		return;

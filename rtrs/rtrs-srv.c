@@ -350,9 +350,10 @@ static int __init rtrs_srv_module_init(void)
 	if (err)
 		goto destroy_wqs;
 
+	rtrs_srv_debug_init();
 	err = ib_register_client(&device_client);
 	if (err)
-		goto sysfs_exit;
+		goto debug_exit;
 
 	pr_info("protocol %u.%u, max_chunk_size %d (data %u, header %u), sess_queue_depth %d, always_invalidate %c (%s)\n",
 		RTRS_PROTO_VER_MAJOR, RTRS_PROTO_VER_MINOR, max_chunk_size,
@@ -360,7 +361,8 @@ static int __init rtrs_srv_module_init(void)
 		sess_queue_depth, always_invalidate ? 'Y' : 'N', invalidate);
 	return 0;
 
-sysfs_exit:
+debug_exit:
+	rtrs_srv_debug_exit();
 	rtrs_srv_sysfs_exit();
 destroy_wqs:
 	destroy_workqueues();
@@ -370,6 +372,7 @@ destroy_wqs:
 static void __exit rtrs_srv_module_exit(void)
 {
 	ib_unregister_client(&device_client);
+	rtrs_srv_debug_exit();
 	rtrs_srv_sysfs_exit();
 	destroy_workqueues();
 }

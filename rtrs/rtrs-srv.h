@@ -3,7 +3,7 @@
  * RTRS server: objects and who offers what.  The prototypes are grouped by the file
  * that defines them; a file calls what stands below it here, and rtrs-pri.h:
  * srv > listen > cm > limits > info > path > sess > io > fence > rsp > short > slot > con >
- * buf > state.  sysfs files call state.
+ * buf > state > debug.  sysfs files call state.
  *
  * Objects: the service (struct rtrs_srv) holds sessions, a session holds slots and
  * paths, a path holds connections and its own chunk memory.  Each object has one
@@ -552,6 +552,38 @@ static inline enum rtrs_srv_path_state rtrs_srv_path_state(const struct rtrs_srv
 {
 	return smp_load_acquire(&path->state);	/* rtrs_srv_path_set_state() */
 }
+
+/* ---- rtrs-srv-debug.c: knobs of test builds; others have nothing of it ---- */
+
+#ifdef CONFIG_INFINIBAND_RTRS_DEBUG
+void rtrs_srv_debug_init(void);
+void rtrs_srv_debug_exit(void);
+void rtrs_srv_debug_stall(const struct rtrs_srv_path *path);
+struct rtrs_srv_slot *rtrs_srv_debug_slot(struct rtrs_srv_slot *slot,
+					  const struct rtrs_srv_path *path);
+bool rtrs_srv_debug_no_wait(void);
+u32 rtrs_srv_debug_ext(u32 ext);
+#else
+static inline void rtrs_srv_debug_init(void) {}
+static inline void rtrs_srv_debug_exit(void) {}
+static inline void rtrs_srv_debug_stall(const struct rtrs_srv_path *path) {}
+
+static inline struct rtrs_srv_slot *rtrs_srv_debug_slot(struct rtrs_srv_slot *slot,
+							const struct rtrs_srv_path *path)
+{
+	return slot;
+}
+
+static inline bool rtrs_srv_debug_no_wait(void)
+{
+	return false;
+}
+
+static inline u32 rtrs_srv_debug_ext(u32 ext)
+{
+	return ext;
+}
+#endif
 
 /* ---- rtrs-srv-sysfs.c ---- */
 
