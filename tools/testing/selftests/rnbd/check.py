@@ -10,9 +10,10 @@
     TIER=full check.py                    the long ones too
     check.py --list                       names only
 
-Checks are: "build" (the modules, per kernel), every executable of static.d/, the scenarios on
-each kernel they are made for, and "lab-negative", which proves that the lab can fail. Names are
-NAME or NAME@KERNEL. RNBD_CHECK_SECONDS bounds the whole: what has not started by then is skipped.
+Checks are: "build" (the modules, per kernel; "build-debug" with the debugging knobs), every
+executable of static.d/, the scenarios on each kernel they are made for, and "lab-negative", which
+proves that the lab can fail. Names are NAME or NAME@KERNEL. RNBD_CHECK_SECONDS bounds the whole:
+what has not started by then is skipped.
 
 Prints a line as each ends, the reasons of failures, and at the very end "N passed, N failed,
 N skipped". Exit status 0 only if something passed and nothing failed. Logs stay in the cache.
@@ -74,10 +75,10 @@ class Kernels:
                 self.found[name] = images.kernel(name)
             return self.found[name]
 
-    def modules(self, name):
+    def modules(self, name, debug=False):
         kernel = self.get(name)
         with self.locks[name]:
-            return build.modules(kernel)
+            return build.modules(kernel, debug)
 
 
 _children = set()   # host-side checks that run now
@@ -114,8 +115,8 @@ def run_command(cmd, results, timeout):
     return (PASS, []) if status == 0 else (FAIL, lines[-60:] + [f"exit status {status}"])
 
 
-def check_build(kernels, name):
-    built = kernels.modules(name)
+def check_build(kernels, name, debug=False):
+    built = kernels.modules(name, debug)
     warnings = (built / "warnings").read_text().splitlines()
     return (FAIL, warnings) if warnings else (PASS, [])
 
@@ -134,7 +135,7 @@ def results_lost(run):
 
 
 def check_scenario(kernels, name, scen, results):
-    built = kernels.modules(name) if scen.modules else None
+    built = kernels.modules(name, scen.debug) if scen.modules else None
     run = session.Run(scen, kernels.get(name), results, built=built)
     status, reasons = run.execute()
     unheard = results_lost(run)
@@ -158,6 +159,8 @@ def all_checks(kernels, results):
                     lambda p=path: run_command([p], results / p.name, STATIC_TIMEOUT))
     for name in kernels.names:
         yield Check(f"build@{name}", CPUS, lambda n=name: check_build(kernels, n))
+        if any(scen.debug and scen.runs_on(name) for scen in scenario.every()):
+            yield Check(f"build-debug@{name}", CPUS, lambda n=name: check_build(kernels, n, True))
     negative = next((n for n in kernels.names if scenario.STOCK.match(n)), None)
     if negative:
         yield Check(f"lab-negative@{negative}", CPUS, lambda: run_command(

@@ -62,32 +62,34 @@ def make(kernel, target, *words):
     return done.returncode == 0, done.stdout.decode(errors="replace").splitlines()
 
 
-def modules(kernel):
-    """Directory with the .ko files of the present sources for this kernel. A file "warnings" in
-    it lists what the compiler said; raises LabError with the compiler's words on failure."""
+def modules(kernel, debug=False):
+    """Directory with the .ko files of the present sources for this kernel, with the debugging
+    knobs or (as they are used) without. A file "warnings" in it lists what the compiler said;
+    raises LabError with the compiler's words on failure."""
     key = key_of(source_key(), kernel.release, kernel.build, LAB / "build.py")
+    name = kernel.name + ("-debug" if debug else "")
 
     def build(part):
-        target = CACHE / "build" / kernel.name
+        target = CACHE / "build" / name
         target.mkdir(parents=True, exist_ok=True)
         stamp = target / ".kernel"
         if not stamp.exists() or stamp.read_text() != str(kernel.build):
             shutil.rmtree(target)
             target.mkdir()
             stamp.write_text(str(kernel.build))
-        say(f"building the modules for {kernel.name}")
+        say(f"building the modules for {name}")
         _sync(target)
         with Lock("build"):
-            good, lines = make(kernel, target, "W=1")
-        (CACHE / "build" / f"{kernel.name}.log").write_text("\n".join(lines) + "\n")
+            good, lines = make(kernel, target, "W=1", *(["RNBD_DEBUG=y"] if debug else []))
+        (CACHE / "build" / f"{name}.log").write_text("\n".join(lines) + "\n")
         if not good:
-            raise LabError(f"the modules do not build for {kernel.name}:\n" +
+            raise LabError(f"the modules do not build for {name}:\n" +
                            "\n".join(lines[-60:]))
         part.mkdir(parents=True)
         for path in target.rglob("*.ko"):
             shutil.copy(path, part / path.name)
         _keep_warnings(target, part, lines)
-    return cached(f"built/{kernel.name}", key, build)
+    return cached(f"built/{name}", key, build)
 
 
 def _is_warning(line):

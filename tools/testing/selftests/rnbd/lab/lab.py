@@ -67,7 +67,7 @@ def main():
     scen.icount = scen.icount or args.icount
     scen.smp = args.smp or scen.smp
     kernel = images.kernel(args.kernel)
-    built = args.built or (build.modules(kernel) if scen.modules else None)
+    built = args.built or (build.modules(kernel, scen.debug) if scen.modules else None)
     results = args.results or CACHE / "results" / f"{scen.name}-{args.kernel}"
     shutil.rmtree(results, ignore_errors=True)
     run = session.Run(scen, kernel, results, built=built, append=args.append,

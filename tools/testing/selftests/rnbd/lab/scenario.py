@@ -9,6 +9,7 @@ A scenario has header lines "# lab: KEY=VALUE ..." among its first comments:
                   (default), others by name, for example any,uml or 6.12; uml means uml-kasan too
   tier=quick|full quick ones run in every check (default), full ones only with TIER=full
   modules=no      does not use the project's modules
+  debug=yes       uses modules that were built with the debugging knobs (make RNBD_DEBUG=y)
   mem=SIZE        memory of a guest (default 1G)
   smp=N           vCPUs of a guest (default 2 in a lone guest, else 1). Take 1 for scenarios that
                   switch trace events or kprobes: a second emulated CPU now and then runs into a
@@ -38,6 +39,7 @@ class Scenario:
     kernels: list = None
     tier: str = "quick"
     modules: bool = True
+    debug: bool = False
     mem: str = "1G"
     smp: int = 0
     links: int = 2
@@ -89,6 +91,7 @@ def load(path):
     text = _fields(path)
     known = {"guests": int, "timeout": float, "smp": int, "links": int, "tier": str, "mem": str,
              "allow": str, "icount": lambda v: v == "yes", "modules": lambda v: v != "no",
+             "debug": lambda v: v == "yes",
              "roles": lambda v: v.split(","), "disks": lambda v: v.split(","),
              "programs": lambda v: v.split(",")}
     fields = {"kernels": text.pop("kernel", "any").split(",")}
