@@ -127,6 +127,7 @@ static struct rnbd_clt_dev *create(struct rnbd_clt_session *sess,
 	mutex_init(&dev->ctl_lock);
 	INIT_DELAYED_WORK(&dev->abort_work, abort_work);
 	INIT_WORK(&dev->unmap_work, unmap_work);
+	INIT_WORK(&dev->unknown_work, rnbd_clt_dev_unknown_work);
 	refcount_inc(&sess->users);
 	dev->sess = sess;
 	return dev;
@@ -160,6 +161,7 @@ static void take_down(struct rnbd_clt_dev *dev)
 	rnbd_clt_hold_end(dev, false);
 	del_gendisk(dev->gd);
 	cancel_delayed_work_sync(&dev->abort_work);
+	cancel_work_sync(&dev->unknown_work);
 	rnbd_clt_dev_close(dev);
 	remove(dev);
 	rnbd_clt_log(pr_info, dev, "unmapped\n");

@@ -64,6 +64,8 @@ static void complete_rq(struct request *rq)
 			rnbd_clt_hold_request(rq);
 			return;
 		}
+		if (clt_rq->err == -ENOTCONN)
+			rnbd_clt_dev_unknown(dev, le32_to_cpu(clt_rq->io.device_id));
 		if (READ_ONCE(dev->state) == RNBD_CLT_DEV_UNMAPPED)
 			clt_rq->err = -EIO;	/* given up, not timed out */
 		rnbd_clt_log(pr_info_ratelimited, dev, "%s of %u bytes at sector %llu failed: %d\n",

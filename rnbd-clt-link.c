@@ -3,7 +3,8 @@
  * A session's link, and what it does to the devices.
  *
  * Purpose: the only place where a device becomes OPEN or CLOSED: at the first mapping,
- * when the link goes, when it comes back, and on request of the administrator.
+ * when the link goes, when it comes back, when the server does not know the device any
+ * more, and on request of the administrator.
  *
  * Operation: every loss of the link starts a new link generation.  A device id belongs
  * to the generation in which the server gave it out.  rnbd_clt_link_ev() closes all
@@ -295,4 +296,65 @@ void rnbd_clt_dev_close(struct rnbd_clt_dev *dev)
 	if (open)
 		rnbd_clt_msg_close(sess, open_gen, dev->device_id);
 	mutex_unlock(&dev->ctl_lock);
+}
+
+/**
+ * rnbd_clt_dev_unknown() - the server has answered that it does not know a device id
+ * @dev: device that the request was for
+ * @device_id: device id in the request
+ *
+ * The administrator of the server has closed the device under us (force_close), or the
+ * server has lost the session while we have not.
+ *
+ * Context: any; a request of @dev has not ended yet.
+ */
+void rnbd_clt_dev_unknown(struct rnbd_clt_dev *dev, u32 device_id)
+{
+	if (READ_ONCE(dev->device_id) != device_id)
+		return;
+	WRITE_ONCE(dev->unknown_id, device_id);
+	queue_work(rnbd_clt_wq, &dev->unknown_work);
+}
+
+/*
+ * No try to open it again over the present link: that would undo what the server's
+ * administrator did.  And no CLOSE for it: the id may belong to another device by now.
+ */
+static bool close_unknown(struct rnbd_clt_dev *dev)
+{
+	struct rnbd_clt_session *sess = dev->sess;
+	bool closed = false;
+
+	spin_lock(&sess->lock);
+	if (dev->state == RNBD_CLT_DEV_OPEN && dev->device_id == READ_ONCE(dev->unknown_id)) {
+		WRITE_ONCE(dev->state, RNBD_CLT_DEV_CLOSED);
+		WRITE_ONCE(dev->may_hold, false);
+		dev->open_gen = sess->link_gen - 1;
+		dev->tried_gen = sess->link_gen;
+		closed = true;
+	}
+	spin_unlock(&sess->lock);
+	return closed;
+}
+
+/**
+ * rnbd_clt_dev_unknown_work() - close a device that the server has closed
+ * @work: &rnbd_clt_dev.unknown_work
+ *
+ * Context: process.
+ */
+void rnbd_clt_dev_unknown_work(struct work_struct *work)
+{
+	struct rnbd_clt_dev *dev = container_of(work, struct rnbd_clt_dev, unknown_work);
+	unsigned int noio = memalloc_noio_save();
+
+	/* whoever opens it again, by remap_device, tells so after us */
+	mutex_lock(&dev->ctl_lock);
+	if (close_unknown(dev)) {
+		rnbd_clt_log(pr_err, dev, "closed by the server\n");
+		if (READ_ONCE(dev->mapped))
+			send_uevent(dev, KOBJ_OFFLINE);
+	}
+	mutex_unlock(&dev->ctl_lock);
+	memalloc_noio_restore(noio);
 }

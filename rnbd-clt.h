@@ -145,6 +145,8 @@ enum rnbd_clt_dev_state {
  * @offline: state went to CLOSED, users have not been told yet, ditto
  * @may_hold: requests may wait for the link, ditto; see rnbd-clt-hold.c
  * @held: the queue is quiesced, ditto
+ * @unknown_id: device id that the server does not know any more
+ * @unknown_work: closes the device if that is its id
  * @entry: on &rnbd_clt_session.devs, until the server has been told to close
  * @geo: as of the first mapping; block sizes and features stay what they were
  * @access_mode: as asked for
@@ -169,6 +171,8 @@ struct rnbd_clt_dev {
 	bool			offline;
 	bool			may_hold;
 	bool			held;
+	u32			unknown_id;
+	struct work_struct	unknown_work;
 	struct list_head	entry;
 	struct rnbd_geometry	geo;
 	enum rnbd_access_mode	access_mode;
@@ -265,6 +269,8 @@ void rnbd_clt_link_work(struct work_struct *work);
 int rnbd_clt_dev_open(struct rnbd_clt_dev *dev, struct rnbd_geometry *geo);
 int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev);
 void rnbd_clt_dev_close(struct rnbd_clt_dev *dev);
+void rnbd_clt_dev_unknown(struct rnbd_clt_dev *dev, u32 device_id);
+void rnbd_clt_dev_unknown_work(struct work_struct *work);
 
 /* ---- rnbd-clt-hold.c ---- */
 
