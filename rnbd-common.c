@@ -59,7 +59,8 @@ int rnbd_access_mode_parse(const char *str)
  * @rw: set to the value for &rnbd_msg_io.rw
  *
  * FUA is sent only where a server may act on it: with a write, and with a flush,
- * where it is customary.
+ * where it is customary.  A server that does not know "do not unmap" ignores it.  Preflush
+ * is never sent: the block layer has made a flush of its own out of it.
  *
  * Return: 0, or -EOPNOTSUPP for an operation that has no message.
  */
@@ -86,6 +87,8 @@ int rnbd_op_to_wire(blk_opf_t opf, u32 *rw)
 		return 0;
 	case REQ_OP_WRITE_ZEROES:
 		*rw = RNBD_OP_WRITE_ZEROES | sync;
+		if (opf & REQ_NOUNMAP)
+			*rw |= RNBD_F_NOUNMAP;
 		return 0;
 	default:
 		return -EOPNOTSUPP;
@@ -99,9 +102,9 @@ int rnbd_op_to_wire(blk_opf_t opf, u32 *rw)
  *
  * A flush becomes an empty write with preflush.  FUA is dropped there: it has no
  * data to force out and would cost a second flush on a device without FUA.
- * Elsewhere FUA counts for writes only.  A synchronous write is marked like direct
- * I/O, since somebody waits for it on the client: it is not background writeback.
- * Unknown flags are ignored (10.8).
+ * Elsewhere FUA and preflush count for writes only.  A synchronous write is marked like
+ * direct I/O, since somebody waits for it on the client: it is not background writeback.
+ * Flags that do not fit the operation, and unknown ones, are ignored (10.8).
  *
  * Return: 0, or -EOPNOTSUPP for an unknown operation.
  */
@@ -119,6 +122,8 @@ int rnbd_op_from_wire(u32 rw, blk_opf_t *opf)
 			*opf |= REQ_IDLE;
 		if (rw & RNBD_F_FUA)
 			*opf |= REQ_FUA;
+		if (rw & RNBD_F_PREFLUSH)
+			*opf |= REQ_PREFLUSH;
 		return 0;
 	case RNBD_OP_FLUSH:
 		*opf = REQ_OP_WRITE | REQ_PREFLUSH | sync;
@@ -131,6 +136,8 @@ int rnbd_op_from_wire(u32 rw, blk_opf_t *opf)
 		return 0;
 	case RNBD_OP_WRITE_ZEROES:
 		*opf = REQ_OP_WRITE_ZEROES | sync;
+		if (rw & RNBD_F_NOUNMAP)
+			*opf |= REQ_NOUNMAP;
 		return 0;
 	default:
 		return -EOPNOTSUPP;
@@ -345,6 +352,7 @@ void rnbd_put_io(struct rnbd_msg_io *msg, const struct rnbd_io *io, u32 rw)
  */
 int rnbd_get_io(struct rnbd_io *io, const struct rnbd_msg_io *msg, size_t len)
 {
+	u32 op = le32_to_cpu(msg->rw) & RNBD_OP_MASK;
 	int err;
 
 	if (len < RNBD_MSG_IO_MIN_LEN)
@@ -358,11 +366,13 @@ int rnbd_get_io(struct rnbd_io *io, const struct rnbd_msg_io *msg, size_t len)
 	io->size = le32_to_cpu(msg->bi_size);
 	io->prio = len >= offsetofend(struct rnbd_msg_io, prio) ? le16_to_cpu(msg->prio) : 0;
 
-	if ((io->opf & REQ_OP_MASK) == REQ_OP_WRITE && !io->size)
-		io->opf = REQ_OP_WRITE | REQ_PREFLUSH | (io->opf & REQ_SYNC);
-	if (rnbd_io_is_flush(io))
-		io->sector = 0;
-	return rnbd_io_is_flush(io) == !io->size ? 0 : -EINVAL;
+	if (op == RNBD_OP_WRITE && !io->size)
+		op = RNBD_OP_FLUSH;
+	if (op != RNBD_OP_FLUSH)
+		return io->size ? 0 : -EINVAL;
+	io->opf = REQ_OP_WRITE | REQ_PREFLUSH | (io->opf & REQ_SYNC);
+	io->sector = 0;
+	return io->size ? -EINVAL : 0;
 }
 
 /**

@@ -71,7 +71,7 @@ struct rnbd_io {
 
 static inline bool rnbd_io_is_flush(const struct rnbd_io *io)
 {
-	return !!(io->opf & REQ_PREFLUSH);
+	return (io->opf & REQ_PREFLUSH) && !io->size;
 }
 
 /* read and write, as opposed to flush, discard, secure erase and write zeroes */

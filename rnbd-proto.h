@@ -47,6 +47,9 @@ enum rnbd_io_op {
 #define RNBD_OP_MASK		0xffU
 #define RNBD_F_SYNC		BIT(8)
 #define RNBD_F_FUA		BIT(9)
+/* of later kernels (10.8); others ignore them */
+#define RNBD_F_PREFLUSH		BIT(10)
+#define RNBD_F_NOUNMAP		BIT(11)
 
 /* rnbd_msg_open_rsp.cache_policy */
 #define RNBD_CACHE_FUA		0x01

@@ -31,9 +31,11 @@
 			 { RNBD_OP_WRITE_ZEROES, "WRITE_ZEROES" })
 
 #define show_rnbd_rw_flags(flags)				\
-	__print_flags((flags) & 0x300, "|",			\
+	__print_flags((flags) & 0xf00, "|",			\
 		      { 0x100, "SYNC" },			\
-		      { 0x200, "FUA" })
+		      { 0x200, "FUA" },				\
+		      { 0x400, "PREFLUSH" },			\
+		      { 0x800, "NOUNMAP" })
 
 TRACE_DEFINE_ENUM(RNBD_ACCESS_RO);
 TRACE_DEFINE_ENUM(RNBD_ACCESS_RW);
@@ -108,7 +110,7 @@ TRACE_EVENT(process_rdma,
 	TP_printk("sessname=%s dir=%s ver=%d device_id=%u sector=%llu flags=%s%s%s bi_size=%u ioprio=%u datalen=%u usrlen=%zu",
 		  __get_str(sessname), show_rnbd_dir(__entry->dir), __entry->ver,
 		  __entry->device_id, __entry->sector,
-		  show_rnbd_op(__entry->flags), __entry->flags & 0x300 ? "|" : "",
+		  show_rnbd_op(__entry->flags), __entry->flags & 0xf00 ? "|" : "",
 		  show_rnbd_rw_flags(__entry->flags),
 		  __entry->bi_size, __entry->ioprio, __entry->datalen, __entry->usrlen)
 );

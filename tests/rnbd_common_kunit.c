@@ -64,7 +64,9 @@ static const struct to_wire_case to_wire_cases[] = {
 	{ "secure erase sync",	REQ_OP_SECURE_ERASE | REQ_SYNC,		0x104 },
 	{ "zeroes",		REQ_OP_WRITE_ZEROES,			0x005 },
 	{ "zeroes sync",	REQ_OP_WRITE_ZEROES | REQ_SYNC,		0x105 },
-	{ "zeroes no unmap",	REQ_OP_WRITE_ZEROES | REQ_NOUNMAP,	0x005 },
+	{ "zeroes no unmap",	REQ_OP_WRITE_ZEROES | REQ_NOUNMAP,	0x805 },
+	{ "zeroes all",		REQ_OP_WRITE_ZEROES | REQ_NOUNMAP | REQ_SYNC, 0x905 },
+	{ "discard no unmap",	REQ_OP_DISCARD | REQ_NOUNMAP,		0x003 },
 };
 
 static void to_wire_desc(const struct to_wire_case *param, char *desc)
@@ -127,8 +129,14 @@ static const struct from_wire_case from_wire_cases[] = {
 	{ "erase sync fua",	0x304, REQ_OP_SECURE_ERASE | REQ_SYNC },
 	{ "zeroes",		0x005, REQ_OP_WRITE_ZEROES },
 	{ "zeroes sync fua",	0x305, REQ_OP_WRITE_ZEROES | REQ_SYNC },
-	{ "zeroes later bits",	0x805, REQ_OP_WRITE_ZEROES },
-	{ "unknown flags",	0xfffffc01, REQ_OP_WRITE },
+	{ "write preflush",	0x401, REQ_OP_WRITE | REQ_PREFLUSH },
+	{ "write preflush fua",	0x601, REQ_OP_WRITE | REQ_PREFLUSH | REQ_FUA },
+	{ "read preflush",	0x400, REQ_OP_READ },
+	{ "write no unmap",	0x801, REQ_OP_WRITE },
+	{ "discard later bits",	0xc03, REQ_OP_DISCARD },
+	{ "zeroes no unmap",	0x805, REQ_OP_WRITE_ZEROES | REQ_NOUNMAP },
+	{ "zeroes later bits",	0xd05, REQ_OP_WRITE_ZEROES | REQ_NOUNMAP | REQ_SYNC },
+	{ "unknown flags",	0xfffff001, REQ_OP_WRITE },
 };
 
 static void from_wire_desc(const struct from_wire_case *param, char *desc)

@@ -282,6 +282,24 @@ static void io_empty_write_is_flush(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rnbd_check_io_data(&io, DMA_TO_DEVICE, 512, 0), -EINVAL);
 }
 
+/* a later client may ask for the flush with the data (10.8) */
+static void io_write_with_preflush(struct kunit *test)
+{
+	struct rnbd_msg_io msg = io_msg(0x701, 8, 4096);
+	struct rnbd_io io;
+
+	KUNIT_ASSERT_EQ(test, rnbd_get_io(&io, &msg, sizeof(msg)), 0);
+	KUNIT_EXPECT_FALSE(test, rnbd_io_is_flush(&io));
+	KUNIT_EXPECT_TRUE(test, rnbd_io_has_data(&io));
+	KUNIT_EXPECT_TRUE(test, !!(io.opf & REQ_PREFLUSH));
+	KUNIT_EXPECT_TRUE(test, !!(io.opf & REQ_FUA));
+	KUNIT_EXPECT_EQ(test, io.sector, 8ULL);
+	KUNIT_EXPECT_EQ(test, rnbd_check_range(&io, 8, 512), -EIO);
+	KUNIT_EXPECT_EQ(test, rnbd_check_io_data(&io, DMA_TO_DEVICE, 4096, 0), 0);
+	KUNIT_EXPECT_EQ(test, rnbd_check_io_data(&io, DMA_TO_DEVICE, 0, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, rnbd_check_io_data(&io, DMA_FROM_DEVICE, 4096, 4096), -EINVAL);
+}
+
 static void io_hostile(struct kunit *test)
 {
 	struct rnbd_msg_io msg;
@@ -412,6 +430,7 @@ static struct kunit_case rnbd_msg_cases[] = {
 	KUNIT_CASE(io_lengths),
 	KUNIT_CASE(io_flush),
 	KUNIT_CASE(io_empty_write_is_flush),
+	KUNIT_CASE(io_write_with_preflush),
 	KUNIT_CASE(io_hostile),
 	KUNIT_CASE(io_data_read),
 	KUNIT_CASE(io_data_write),
