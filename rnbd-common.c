@@ -423,24 +423,29 @@ int rnbd_check_range(const struct rnbd_io *io, u64 nsectors, u32 logical_block_s
 /**
  * rnbd_clamp_prio() - server: priority that a peer may have (13.14)
  * @prio: as received, Linux ioprio encoding
+ * @max_class: highest class allowed, IOPRIO_CLASS_RT, _BE or _IDLE; _NONE: the peer has no
+ *	say at all
  *
- * The real-time class becomes the top of best effort, an unknown class becomes none,
- * and of the rest only class and level count: hints stay with the administrator.
+ * What is above the allowed class becomes the top of that class, no or an unknown class
+ * stays or becomes none where that is not more than what is allowed, and of the rest only
+ * class and level count: hints stay with the administrator.
  *
  * Return: priority for a bio.
  */
-u16 rnbd_clamp_prio(u16 prio)
+u16 rnbd_clamp_prio(u16 prio, unsigned int max_class)
 {
 	unsigned int level = prio & (IOPRIO_NR_LEVELS - 1);
+	unsigned int class = IOPRIO_PRIO_CLASS(prio);
 
-	switch (IOPRIO_PRIO_CLASS(prio)) {
-	case IOPRIO_CLASS_RT:
-		return IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 0);
-	case IOPRIO_CLASS_BE:
-		return IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, level);
-	case IOPRIO_CLASS_IDLE:
-		return IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0);
-	default:
+	if (max_class == IOPRIO_CLASS_NONE)
 		return 0;
-	}
+	if (class == IOPRIO_CLASS_NONE || class > IOPRIO_CLASS_IDLE)
+		return max_class == IOPRIO_CLASS_IDLE ?
+		       IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0) : 0;
+	/* a smaller number is a higher class, and a smaller level a higher priority */
+	if (class < max_class)
+		return IOPRIO_PRIO_VALUE(max_class, 0);
+	if (class == IOPRIO_CLASS_IDLE)
+		level = 0;
+	return IOPRIO_PRIO_VALUE(class, level);
 }

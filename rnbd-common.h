@@ -91,6 +91,6 @@ int rnbd_get_io(struct rnbd_io *io, const struct rnbd_msg_io *msg, size_t len);
 int rnbd_check_io_data(const struct rnbd_io *io, enum dma_data_direction dir, u32 data_len,
 		       u32 rsp_len);
 int rnbd_check_range(const struct rnbd_io *io, u64 nsectors, u32 logical_block_size);
-u16 rnbd_clamp_prio(u16 prio);
+u16 rnbd_clamp_prio(u16 prio, unsigned int max_class);
 
 #endif /* RNBD_COMMON_H */

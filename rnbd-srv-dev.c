@@ -12,6 +12,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/err.h>
+#include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
 
@@ -122,6 +123,7 @@ static int attach(struct rnbd_srv_dev *dev, struct rnbd_srv_map *map,
 	if (err)
 		return err;
 	list_add_tail(&map->dev_entry, &dev->maps);
+	WRITE_ONCE(dev->nr_maps, dev->nr_maps + 1);
 	if (mode != RNBD_ACCESS_RO)
 		dev->writers++;
 	map->sess->nr_maps++;
@@ -197,9 +199,26 @@ void rnbd_srv_dev_detach(struct rnbd_srv_map *map)
 	mutex_lock(&rnbd_srv_dev_lock);
 	rnbd_srv_sysfs_map_remove(map);
 	list_del(&map->dev_entry);
+	WRITE_ONCE(dev->nr_maps, dev->nr_maps - 1);
 	if (map->mode != RNBD_ACCESS_RO)
 		dev->writers--;
 	map->sess->nr_maps--;
 	dev_remove_if_unused(dev);
 	mutex_unlock(&rnbd_srv_dev_lock);
+}
+
+/**
+ * rnbd_srv_dev_local_openers() - who uses the block device beside the mappings?
+ * @dev: exported device with an attached mapping
+ *
+ * Of a whole disk the users of its partitions count, too.
+ *
+ * Context: any.
+ * Return: how many times the device is open on this machine; a momentary value.
+ */
+unsigned int rnbd_srv_dev_local_openers(const struct rnbd_srv_dev *dev)
+{
+	int openers = atomic_read(&dev->bdev->bd_openers);
+
+	return max_t(int, 0, openers - (int)READ_ONCE(dev->nr_maps));
 }

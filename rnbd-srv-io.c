@@ -106,7 +106,8 @@ static int io_check_msg(struct rnbd_io *io, const struct rnbd_srv_sess *sess,
 	if (err)
 		return err;
 	trace_process_rdma(sess, req, req->msg, io->prio);
-	io->prio = READ_ONCE(sess->ver) >= 2 ? rnbd_clamp_prio(io->prio) : 0;
+	io->prio = rnbd_clamp_prio(READ_ONCE(sess->ver) >= 2 ? io->prio : 0,
+				   rnbd_srv_max_prio_class());
 	return rnbd_check_io_data(io, req->dir, req->data_len, req->rsp_len);
 }
 

@@ -38,7 +38,7 @@ static struct file *backing_open(const struct rnbd_srv_sess *sess, const char *n
 	path = kmalloc(PATH_MAX, GFP_KERNEL);
 	if (!path)
 		return ERR_PTR(-ENOMEM);
-	err = rnbd_srv_path_build(path, rnbd_srv_search_path(), sess->name, name);
+	err = rnbd_srv_path(path, sess, name);
 	if (err)
 		file = ERR_PTR(err);
 	else

@@ -64,6 +64,19 @@ static void put_open_rsp(struct rtrs_srv_req *req, const struct rnbd_srv_map *ma
 	memcpy_to_page(req->page, 0, (const char *)&rsp, sizeof(rsp));
 }
 
+static void log_opened(const struct rnbd_srv_map *map)
+{
+	unsigned int openers = rnbd_srv_dev_local_openers(map->dev);
+
+	rnbd_srv_log(pr_info_ratelimited, map->name, map->sess,
+		     "device opened, %pg, id %u, access mode %s\n", map->bdev, map->id,
+		     rnbd_access_mode_str(READ_ONCE(map->mode)));
+	if (openers)
+		rnbd_srv_log(pr_info_ratelimited, map->name, map->sess,
+			     "%pg is in use on this machine, too: open %u times\n", map->bdev,
+			     openers);
+}
+
 static int handle_open(struct rnbd_srv_sess *sess, struct rtrs_srv_req *req)
 {
 	const struct rnbd_msg_open *msg = req->msg;
@@ -84,9 +97,7 @@ static int handle_open(struct rnbd_srv_sess *sess, struct rtrs_srv_req *req)
 		return PTR_ERR(map);
 	}
 	put_open_rsp(req, map);
-	rnbd_srv_log(pr_info_ratelimited, map->name, sess,
-		     "device opened, %pg, id %u, access mode %s\n", map->bdev, map->id,
-		     rnbd_access_mode_str(READ_ONCE(map->mode)));
+	log_opened(map);
 	rnbd_srv_map_put(map);
 	return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * RNBD server: what the administrator sees below /sys/class/rnbd-server/ctl.
  *
- *	devices/<bdev>/block_dev
+ *	devices/<bdev>/{block_dev,local_openers}
  *	devices/<bdev>/sessions/<session>/{read_only,mapping_path,access_mode,force_close}
  *
  * Operation: an exported device and a mapping have one embedded kobject each, which is
@@ -152,6 +152,22 @@ void rnbd_srv_sysfs_map_remove(struct rnbd_srv_map *map)
 	kobject_del(&map->kobj);
 }
 
+/* Who removes the directory still has the block device open, and waits for us. */
+static ssize_t local_openers_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	struct rnbd_srv_dev *dev = container_of(kobj, struct rnbd_srv_dev, kobj);
+
+	return sysfs_emit(buf, "%u\n", rnbd_srv_dev_local_openers(dev));
+}
+
+static struct kobj_attribute local_openers_attr = __ATTR_RO(local_openers);
+
+static struct attribute *dev_attrs[] = {
+	&local_openers_attr.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(dev);
+
 static void dev_release(struct kobject *kobj)
 {
 	kfree(container_of(kobj, struct rnbd_srv_dev, kobj));
@@ -161,6 +177,7 @@ static void dev_release(struct kobject *kobj)
 static const struct kobj_type dev_type = {
 	.release	= dev_release,
 	.sysfs_ops	= &kobj_sysfs_ops,
+	.default_groups	= dev_groups,
 };
 
 /**

@@ -13,10 +13,13 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/err.h>
+#include <linux/ioprio.h>
 #include <linux/limits.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/mutex.h>
 #include <linux/slab.h>
+#include <linux/sysfs.h>
 
 #include "rnbd-srv.h"
 #include "rnbd-srv-trace.h"
@@ -35,22 +38,32 @@ module_param(max_sess_devices, uint, 0644);
 MODULE_PARM_DESC(max_sess_devices,
 		 "Most devices that one session may have open, for later opens (default: 1024)");
 
+/* The administrator may change it while clients open devices. */
+static DEFINE_MUTEX(search_path_lock);
 static char dev_search_path[PATH_MAX] = "/";
 
 static int search_path_set(const char *val, const struct kernel_param *kp)
 {
-	int err = rnbd_srv_search_path_set(dev_search_path, val);
+	int err;
 
+	mutex_lock(&search_path_lock);
+	err = rnbd_srv_search_path_set(dev_search_path, val);
 	if (err)
 		pr_err("dev_search_path: longer than %d bytes\n", PATH_MAX - 1);
 	else
 		pr_info("dev_search_path: %s\n", dev_search_path);
+	mutex_unlock(&search_path_lock);
 	return err;
 }
 
 static int search_path_get(char *buf, const struct kernel_param *kp)
 {
-	return scnprintf(buf, PAGE_SIZE, "%s\n", dev_search_path);
+	int len;
+
+	mutex_lock(&search_path_lock);
+	len = sysfs_emit(buf, "%s\n", dev_search_path);
+	mutex_unlock(&search_path_lock);
+	return len;
 }
 
 static const struct kernel_param_ops search_path_ops = {
@@ -58,18 +71,75 @@ static const struct kernel_param_ops search_path_ops = {
 	.get	= search_path_get,
 };
 
-module_param_cb(dev_search_path, &search_path_ops, NULL, 0444);
+module_param_cb(dev_search_path, &search_path_ops, NULL, 0644);
+__MODULE_PARM_TYPE(dev_search_path, "charp");
 MODULE_PARM_DESC(dev_search_path,
-		 "Directory that client paths are relative to; %SESSNAME% stands for the session name (default: /)");
+		 "Directory that client paths are relative to, for later opens; %SESSNAME% stands for the session name (default: /)");
+
+static const char * const prio_classes[] = {
+	[IOPRIO_CLASS_NONE]	= "none",
+	[IOPRIO_CLASS_RT]	= "realtime",
+	[IOPRIO_CLASS_BE]	= "best-effort",
+	[IOPRIO_CLASS_IDLE]	= "idle",
+};
+
+static unsigned int max_prio_class = IOPRIO_CLASS_BE;
+
+static int prio_class_set(const char *val, const struct kernel_param *kp)
+{
+	int class = sysfs_match_string(prio_classes, val);
+
+	if (class < 0) {
+		pr_err("max_prio_class: '%s' is none of none, realtime, best-effort, idle\n",
+		       val);
+		return class;
+	}
+	WRITE_ONCE(max_prio_class, class);
+	return 0;
+}
+
+static int prio_class_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n", prio_classes[READ_ONCE(max_prio_class)]);
+}
+
+static const struct kernel_param_ops prio_class_ops = {
+	.set	= prio_class_set,
+	.get	= prio_class_get,
+};
+
+module_param_cb(max_prio_class, &prio_class_ops, NULL, 0644);
+__MODULE_PARM_TYPE(max_prio_class, "charp");
+MODULE_PARM_DESC(max_prio_class,
+		 "Highest I/O priority class that clients get: realtime, best-effort (default), idle, or none: their priorities are ignored");
 
 /**
- * rnbd_srv_search_path() - directory that client paths are relative to
+ * rnbd_srv_path() - path of a device that a client wants to open
+ * @buf: result, %PATH_MAX bytes
+ * @sess: session
+ * @dev_name: name in the OPEN message, checked
  *
- * Return: the text of the module parameter, constant once the module is loaded.
+ * Context: process, may sleep.
+ * Return: 0 or -EINVAL.
  */
-const char *rnbd_srv_search_path(void)
+int rnbd_srv_path(char *buf, const struct rnbd_srv_sess *sess, const char *dev_name)
 {
-	return dev_search_path;
+	int err;
+
+	mutex_lock(&search_path_lock);
+	err = rnbd_srv_path_build(buf, dev_search_path, sess->name, dev_name);
+	mutex_unlock(&search_path_lock);
+	return err;
+}
+
+/**
+ * rnbd_srv_max_prio_class() - highest I/O priority class that a client gets
+ *
+ * Return: IOPRIO_CLASS_...; IOPRIO_CLASS_NONE: clients have no priorities.
+ */
+unsigned int rnbd_srv_max_prio_class(void)
+{
+	return READ_ONCE(max_prio_class);
 }
 
 /**

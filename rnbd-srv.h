@@ -67,6 +67,7 @@ struct rnbd_srv_sess {
  * @sessions: directory ctl/devices/<bdev>/sessions
  * @bdev: the device; kept open by the mappings
  * @writers: mappings that may write (rw and migration), of all sessions
+ * @nr_maps: number of @maps, read without the lock
  * @maps: &rnbd_srv_map.dev_entry, never empty
  * @entry: on the list of exported devices
  *
@@ -78,6 +79,7 @@ struct rnbd_srv_dev {
 	struct kobject		*sessions;
 	struct block_device	*bdev;
 	unsigned int		writers;
+	unsigned int		nr_maps;
 	struct list_head	maps;
 	struct list_head	entry;
 };
@@ -158,7 +160,8 @@ do {										\
 
 /* ---- rnbd-srv.c ---- */
 
-const char *rnbd_srv_search_path(void);
+int rnbd_srv_path(char *buf, const struct rnbd_srv_sess *sess, const char *dev_name);
+unsigned int rnbd_srv_max_prio_class(void);
 unsigned int rnbd_srv_max_sess_devices(void);
 void rnbd_srv_sess_put(struct rnbd_srv_sess *sess);
 
@@ -191,6 +194,7 @@ static inline void rnbd_srv_map_put(struct rnbd_srv_map *map)
 int rnbd_srv_dev_attach(struct rnbd_srv_map *map, enum rnbd_access_mode mode);
 int rnbd_srv_dev_upgrade(struct rnbd_srv_map *map, enum rnbd_access_mode mode);
 void rnbd_srv_dev_detach(struct rnbd_srv_map *map);
+unsigned int rnbd_srv_dev_local_openers(const struct rnbd_srv_dev *dev);
 
 /* ---- rnbd-srv-sysfs.c ---- */
 

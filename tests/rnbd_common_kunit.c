@@ -264,21 +264,62 @@ static void status_unknown_is_an_error(struct kunit *test)
 
 /* ---- priority ---- */
 
+struct prio_case {
+	const char	*name;
+	unsigned int	max_class;
+	u16		prio;
+	u16		clamped;
+};
+
+static const struct prio_case prio_cases[] = {
+	{ "none",		IOPRIO_CLASS_BE,   0x0000, 0x0000 },
+	{ "none, level",	IOPRIO_CLASS_BE,   0x0003, 0x0000 },
+	{ "rt to be",		IOPRIO_CLASS_BE,   0x2000, 0x4000 },
+	{ "rt 7 to be",		IOPRIO_CLASS_BE,   0x2007, 0x4000 },
+	{ "be",			IOPRIO_CLASS_BE,   0x4004, 0x4004 },
+	{ "be with hints",	IOPRIO_CLASS_BE,   0x4ffc, 0x4004 },
+	{ "idle",		IOPRIO_CLASS_BE,   0x6003, 0x6000 },
+	{ "unknown class",	IOPRIO_CLASS_BE,   0x8004, 0x0000 },
+	{ "rt allowed",		IOPRIO_CLASS_RT,   0x2003, 0x2003 },
+	{ "rt, be",		IOPRIO_CLASS_RT,   0x4003, 0x4003 },
+	{ "rt, none",		IOPRIO_CLASS_RT,   0x0000, 0x0000 },
+	{ "idle, rt",		IOPRIO_CLASS_IDLE, 0x2003, 0x6000 },
+	{ "idle, be",		IOPRIO_CLASS_IDLE, 0x4003, 0x6000 },
+	{ "idle, none",		IOPRIO_CLASS_IDLE, 0x0000, 0x6000 },
+	{ "idle, idle",		IOPRIO_CLASS_IDLE, 0x6000, 0x6000 },
+	{ "ignored, rt",	IOPRIO_CLASS_NONE, 0x2003, 0x0000 },
+	{ "ignored, idle",	IOPRIO_CLASS_NONE, 0x6000, 0x0000 },
+};
+
+static void prio_desc(const struct prio_case *param, char *desc)
+{
+	strscpy(desc, param->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(prio, prio_cases, prio_desc);
+
 static void prio_clamped(struct kunit *test)
 {
+	const struct prio_case *param = test->param_value;
+
+	KUNIT_EXPECT_EQ(test, rnbd_clamp_prio(param->prio, param->max_class), param->clamped);
+}
+
+/* never above what is allowed, never a class that does not exist, never a hint */
+static void prio_all(struct kunit *test)
+{
+	unsigned int max_class;
 	u32 prio;
 
-	KUNIT_EXPECT_EQ(test, rnbd_clamp_prio(0), 0);
-	KUNIT_EXPECT_EQ(test, rnbd_clamp_prio(0x2000), 0x4000);	/* RT 0 */
-	KUNIT_EXPECT_EQ(test, rnbd_clamp_prio(0x2007), 0x4000);	/* RT 7 */
-	KUNIT_EXPECT_EQ(test, rnbd_clamp_prio(0x4004), 0x4004);	/* BE 4 */
-	KUNIT_EXPECT_EQ(test, rnbd_clamp_prio(0x4ffc), 0x4004);	/* BE 4 with hints */
-	KUNIT_EXPECT_EQ(test, rnbd_clamp_prio(0x6003), 0x6000);	/* idle */
-	for (prio = 0; prio <= U16_MAX; prio++)
-		if (IOPRIO_PRIO_CLASS(rnbd_clamp_prio(prio)) == IOPRIO_CLASS_RT ||
-		    IOPRIO_PRIO_CLASS(rnbd_clamp_prio(prio)) > IOPRIO_CLASS_IDLE ||
-		    (rnbd_clamp_prio(prio) & 0x1ff8))
-			KUNIT_FAIL(test, "prio %#x", prio);
+	for (max_class = IOPRIO_CLASS_RT; max_class <= IOPRIO_CLASS_IDLE; max_class++)
+		for (prio = 0; prio <= U16_MAX; prio++) {
+			u16 got = rnbd_clamp_prio(prio, max_class);
+			unsigned int class = IOPRIO_PRIO_CLASS(got);
+
+			if ((got & 0x1ff8) || class > IOPRIO_CLASS_IDLE ||
+			    (class && class < max_class))
+				KUNIT_FAIL(test, "prio %#x, class %u: %#x", prio, max_class, got);
+		}
 }
 
 static struct kunit_case rnbd_common_cases[] = {
@@ -293,7 +334,8 @@ static struct kunit_case rnbd_common_cases[] = {
 	KUNIT_CASE(status_of_newer_kernels),
 	KUNIT_CASE(status_every_other_errno),
 	KUNIT_CASE(status_unknown_is_an_error),
-	KUNIT_CASE(prio_clamped),
+	KUNIT_CASE_PARAM(prio_clamped, prio_gen_params),
+	KUNIT_CASE(prio_all),
 	{}
 };
 
