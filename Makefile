@@ -71,6 +71,9 @@ modules_install: modules
 install: modules_install
 	@echo "Installed for $(release); next: modprobe rnbd_server or modprobe rnbd_client (README.md)"
 
+tools_install:
+	dist/install.sh "$(DESTDIR)"
+
 clean: kdir
 	+@$(kbuild) clean
 
@@ -88,6 +91,7 @@ help:
 	@echo '  all              build the modules (default)'
 	@echo '  modules_install  build, install into $(INSTALL_MOD_DIR)/ of the kernel, run depmod'
 	@echo '  install          the same, then say what comes next'
+	@echo '  tools_install    install rnbdmap, rnbdexport, units, udev rules, manual pages (DESTDIR=)'
 	@echo '  clean            remove what was built'
 	@echo 'Variables: KDIR=, INSTALL_MOD_PATH=, INSTALL_MOD_DIR=, W=1, C=2, LLVM=1'
 	@echo
@@ -96,6 +100,6 @@ help:
 	@echo '  check            build and test everything; TESTS="name..." runs these only'
 	@echo '  bench            compare with other block transports'
 
-.PHONY: all modules modules_install install clean kdir check demo bench help
+.PHONY: all modules modules_install install tools_install clean kdir check demo bench help
 
 endif
