@@ -74,6 +74,11 @@ install: modules_install
 tools_install:
 	dist/install.sh "$(DESTDIR)"
 
+DEBDIR ?= deb
+
+deb:
+	dist/build-deb.sh "$(DEBDIR)"
+
 clean: kdir
 	+@$(kbuild) clean
 
@@ -92,6 +97,7 @@ help:
 	@echo '  modules_install  build, install into $(INSTALL_MOD_DIR)/ of the kernel, run depmod'
 	@echo '  install          the same, then say what comes next'
 	@echo '  tools_install    install rnbdmap, rnbdexport, units, udev rules, manual pages (DESTDIR=)'
+	@echo '  deb              build Debian packages into $(DEBDIR)/ (DEBDIR=)'
 	@echo '  clean            remove what was built'
 	@echo 'Variables: KDIR=, INSTALL_MOD_PATH=, INSTALL_MOD_DIR=, W=1, C=2, LLVM=1'
 	@echo
@@ -100,6 +106,6 @@ help:
 	@echo '  check            build and test everything; TESTS="name..." runs these only'
 	@echo '  bench            compare with other block transports'
 
-.PHONY: all modules modules_install install tools_install clean kdir check demo bench help
+.PHONY: all modules modules_install install tools_install deb clean kdir check demo bench help
 
 endif

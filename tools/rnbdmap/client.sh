@@ -1,5 +1,5 @@
-#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
 #
 # The client as the kernel shows it in sysfs: finding mapped disks, writing to attributes and
 # what their errors mean. Sourced by rnbdmap.

@@ -1,5 +1,5 @@
-#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
 #
 # The table of mappings, /etc/rnbd/rnbdtab: reading and checking. Sourced by rnbdmap. The format
 # is described in rnbdtab(5).

@@ -14,7 +14,7 @@ import socket
 import subprocess
 
 import images
-from config import REPO, TESTS, LabError, die_with_parent
+from config import REPO, TESTS, LabError, die_with_parent, run
 
 # Every word is there for speed or for a clean log under emulation: no calibration loops, no
 # mitigations, no audit, no self-tests; an oops ends the guest at once.
@@ -63,6 +63,8 @@ class Guest:
         for source, name in self.run.files + programs:
             (lab / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, lab / name)
+        if self.run.scenario.tools:
+            run([REPO / "dist/install.sh", top])
         (lab / "env").write_text(self._env())
         images.pack(top, self.dir / "payload.cpio")
         return self.dir / "payload.cpio"

@@ -17,19 +17,19 @@ import subprocess
 
 from config import CACHE, LAB, TESTS, LabError, cached, key_of, run, say
 
-PACKAGES = """bash blktrace busybox-static coreutils diffutils dmsetup e2fsprogs fdisk gawk grep
-    ibverbs-providers ibverbs-utils iproute2 iputils-ping jq kmod mdadm mount nbd-client nbd-server nvme-cli
-    perftest procps rdmacm-utils sed strace util-linux xfsprogs ethtool trace-cmd""".split()
+PACKAGES = """bash blktrace busybox-static coreutils diffutils dmsetup e2fsprogs fdisk findutils
+    gawk grep ibverbs-providers ibverbs-utils iproute2 iputils-ping jq kmod mdadm mount nbd-client nbd-server nvme-cli
+    perftest procps rdmacm-utils sed strace udev util-linux xfsprogs ethtool trace-cmd""".split()
 
 PROGRAMS = """bash basename blkdiscard blkid blkparse blktrace blockdev cat chmod chown cmp comm cp
-    cut date dd dirname dmesg dmsetup du e2fsck echo env ethtool expr false fallocate findmnt
+    cut date dd dirname dmesg dmsetup du e2fsck echo env ethtool expr false fallocate find findmnt
     flock fsck.ext4 fstrim gawk getopt grep head ib_read_bw ib_read_lat ib_send_lat
     ib_write_bw ib_write_lat ibv_devinfo ionice ip jq kill kmod ln losetup ls lsblk lsns mdadm
     mkdir mkfifo mkfs.ext4 mkfs.xfs mknod mktemp mount mountpoint mv nbd-client nbd-server nice
     nproc nsenter nvme od paste pgrep ping printf ps readlink realpath rdma rm rmdir rping sed
     seq setsid sfdisk sha256sum shuf sleep sort stat stdbuf strace stty sync tac tail taskset tc
-    tee test timeout touch tr trace-cmd true truncate udaddy umount uname uniq unshare wc wipefs
-    xfs_io xfs_repair xfs_growfs""".split()
+    tee test timeout touch tr trace-cmd true truncate udaddy udevadm umount uname uniq unshare wc
+    wipefs xfs_io xfs_repair xfs_growfs""".split()
 
 LINKS = {"modprobe": "kmod", "insmod": "kmod", "rmmod": "kmod", "lsmod": "kmod",
          "modinfo": "kmod", "depmod": "kmod", "awk": "gawk", "[": "test"}
@@ -198,6 +198,15 @@ class Stage:
                 return self.add(path)
         raise LabError(f"program {name} is in none of the packages")
 
+    def udev(self):
+        """The daemon (udevadm by another name) and Debian's rules; scenarios start it."""
+        daemon = self.top / "usr/lib/systemd/systemd-udevd"
+        daemon.parent.mkdir(parents=True)
+        daemon.symlink_to("../../bin/udevadm")
+        for place in ("lib", "usr/lib"):
+            for path in sorted((self.root / place).glob("udev/rules.d/*.rules")):
+                self.add(path)
+
     def busybox(self):
         """busybox fills in for every program that was not staged by itself."""
         self.program("busybox")
@@ -228,6 +237,7 @@ def _stage_userland(part, root, fio, tools):
             if re.search("rxe|siw", plugin.name):
                 stage.add(plugin)
     stage.add(stage.library("libgcc_s.so.1"))
+    stage.udev()
     (top / "etc/libibverbs.d").mkdir()
     for name in ("rxe", "siw"):
         shutil.copy(root / f"etc/libibverbs.d/{name}.driver", top / "etc/libibverbs.d")

@@ -17,6 +17,7 @@ A scenario has header lines "# lab: KEY=VALUE ..." among its first comments:
   links=N         network cables between each two guests (default 2)
   disks=LIST      virtio disks /dev/vda, ...: SIZE or ROLE:SIZE, for example server:64M
   programs=LIST   own programs that it runs, see OWN_PROGRAMS in images.py
+  tools=yes       rnbdmap, rnbdexport, udev rules and so on are installed, as by make tools_install
   icount=yes      deterministic time (one vCPU, no disks)
   allow=REGEX     kernel log lines that this scenario provokes (no spaces; use . or \\s)
 """
@@ -45,6 +46,7 @@ class Scenario:
     links: int = 2
     disks: list = None
     programs: list = None
+    tools: bool = False
     icount: bool = False
     allow: str = None
 
@@ -90,10 +92,9 @@ def load(path):
     path = pathlib.Path(path)
     text = _fields(path)
     known = {"guests": int, "timeout": float, "smp": int, "links": int, "tier": str, "mem": str,
-             "allow": str, "icount": lambda v: v == "yes", "modules": lambda v: v != "no",
-             "debug": lambda v: v == "yes",
-             "roles": lambda v: v.split(","), "disks": lambda v: v.split(","),
-             "programs": lambda v: v.split(",")}
+             "allow": str, "icount": lambda v: v == "yes", "tools": lambda v: v == "yes",
+             "modules": lambda v: v != "no", "debug": lambda v: v == "yes",
+             "roles": lambda v: v.split(","), "disks": lambda v: v.split(","), "programs": lambda v: v.split(",")}
     fields = {"kernels": text.pop("kernel", "any").split(",")}
     for key, value in text.items():
         if key not in known:
