@@ -88,7 +88,7 @@ kdir:
 		echo "Install linux-headers-$$(uname -r) or name another kernel: make KDIR=/usr/src/..." >&2; \
 		exit 1; }
 
-check demo bench:
+check check-deep demo bench:
 	@$(selftests)/$@.sh
 
 help:
@@ -104,8 +104,10 @@ help:
 	@echo 'Tests, in virtual machines; no RDMA hardware and no module-capable kernel needed:'
 	@echo '  demo             a server and a client: map a volume, use it, shown step by step'
 	@echo '  check            build and test everything; TESTS="name..." runs these only'
+	@echo '  check-deep       everything on debug kernels, and fault injection; takes hours'
 	@echo '  bench            compare with other block transports'
 
-.PHONY: all modules modules_install install tools_install deb clean kdir check demo bench help
+.PHONY: all modules modules_install install tools_install deb clean kdir check check-deep demo \
+	bench help
 
 endif

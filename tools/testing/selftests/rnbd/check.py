@@ -8,12 +8,14 @@
     KERNELS=6.12 check.py                 on fewer kernels (default "6.12 6.1 uml"), or on
                                           others: uml-kasan, base, kasan, kcsan (kernel-build.sh)
     TIER=full check.py                    the long ones too
+    TIER=deep check.py                    the deep tier: see deep_checks()
+    TIER="quick deep" check.py            both, as far as RNBD_CHECK_SECONDS allow
     check.py --list                       names only
 
 Checks are: "build" (the modules, per kernel; "build-debug" with the debugging knobs), every
 executable of static.d/, the scenarios on each kernel they are made for, and "lab-negative", which
 proves that the lab can fail. Names are NAME or NAME@KERNEL. RNBD_CHECK_SECONDS bounds the whole:
-what has not started by then is skipped.
+what has not started by then is skipped, and so is what has not ended GRACE seconds later.
 
 Prints a line as each ends, the reasons of failures, and at the very end "N passed, N failed,
 N skipped". Exit status 0 only if something passed and nothing failed. Logs stay in the cache.
@@ -39,13 +41,18 @@ import build
 import images
 import scenario
 import session
-from config import CACHE, LAB, LabError, die_with_parent
+from config import CACHE, LAB, LabError, OutOfTime, die_with_parent
 
 # Two busy vCPUs at a time, whatever the machine: more, and waits inside guests stretch.
 CPUS = 2
 STATIC_TIMEOUT = 900
 HEAVY_STATIC = ("build-gcc", "build-clang", "sparse", "intree")     # they run make -j
 SKIP_STATUS = 4
+GRACE = 240
+DEEP_KERNELS = ("uml-kasan", "kasan", "kcsan")
+DEEP_FUZZ_SECONDS = 180
+# What an emulated debug kernel runs first: most of the code, the most races, hostile input.
+DEEP_FIRST = ("lifecycle", "failover", "peer", "map", "io")
 
 PASS, FAIL, SKIP = session.PASS, session.FAIL, session.SKIP
 
@@ -61,18 +68,37 @@ class Check:
 
 # --- what there is to check -----------------------------------------------------------------------
 
+class Clock:
+    """How much time there is for everything together."""
+
+    def __init__(self, seconds):
+        self.started = time.monotonic()
+        self.seconds = seconds          # 0: no limit
+
+    def elapsed(self):
+        return time.monotonic() - self.started
+
+    def may_start(self):
+        return not self.seconds or self.elapsed() < self.seconds
+
+    def left(self):
+        """Seconds for what runs now, None if there is no limit."""
+        return max(1, self.seconds + GRACE - self.elapsed()) if self.seconds else None
+
+
 class Kernels:
     """The kernels asked for, looked up (or built) once each when first needed."""
 
-    def __init__(self, names):
+    def __init__(self, names, clock):
         self.names = names
+        self.clock = clock
         self.found = {}
-        self.locks = {name: threading.Lock() for name in names}
+        self.locks = {name: threading.Lock() for name in (*names, *DEEP_KERNELS)}
 
     def get(self, name):
         with self.locks[name]:
             if name not in self.found:
-                self.found[name] = images.kernel(name)
+                self.found[name] = images.kernel(name, self.clock.left())
             return self.found[name]
 
     def modules(self, name, debug=False):
@@ -90,14 +116,14 @@ def _kill_children():
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def run_command(cmd, results, timeout):
+def run_command(cmd, results, timeout, **env):
     """A host-side check: an executable with exit status 0, 4 (skipped) or anything else."""
     results.mkdir(parents=True, exist_ok=True)
     log = results / "log"
     with open(log, "wb") as out:
         process = subprocess.Popen([str(c) for c in cmd], stdin=subprocess.DEVNULL, stdout=out,
                                    stderr=subprocess.STDOUT, start_new_session=True,
-                                   preexec_fn=die_with_parent)
+                                   env={**os.environ, **env}, preexec_fn=die_with_parent)
         _children.add(process)
         try:
             status = process.wait(timeout)
@@ -136,8 +162,11 @@ def results_lost(run):
 
 def check_scenario(kernels, name, scen, results):
     built = kernels.modules(name, scen.debug) if scen.modules else None
-    run = session.Run(scen, kernels.get(name), results, built=built)
+    left = kernels.clock.left()
+    run = session.Run(scen, kernels.get(name), results, built=built, limit=left)
     status, reasons = run.execute()
+    if status == FAIL and run.cut_short:
+        return SKIP, [f"no time left, stopped after {left:.0f} s"]
     unheard = results_lost(run)
     if status == FAIL and (unheard or emulator_tripped(results)):
         why = "its results were not heard" if unheard else "the emulator tripped over patched code"
@@ -148,6 +177,22 @@ def check_scenario(kernels, name, scen, results):
     if status == FAIL:
         reasons = run.tail() + reasons
     return status, reasons
+
+
+def scenario_check(kernels, name, scen, results):
+    cpus = 1 if scenario.is_uml(name) else min(CPUS, scen.cpus * scen.guests)
+    where = results / f"{scen.name}@{name}"
+    return Check(f"{scen.name}@{name}", cpus,
+                 lambda: check_scenario(kernels, name, scen, where), scen.tier)
+
+
+def negative_check(kernels, name, results):
+    def run():
+        kernels.get(name)   # its time is not the check's
+        return run_command([LAB / "negative.py", "--kernel", name, "--results",
+                            results / f"lab-negative@{name}"],
+                           results / f"lab-negative@{name}", 400)
+    return Check(f"lab-negative@{name}", CPUS, run)
 
 
 def all_checks(kernels, results):
@@ -163,25 +208,46 @@ def all_checks(kernels, results):
             yield Check(f"build-debug@{name}", CPUS, lambda n=name: check_build(kernels, n, True))
     negative = next((n for n in kernels.names if scenario.STOCK.match(n)), None)
     if negative:
-        yield Check(f"lab-negative@{negative}", CPUS, lambda: run_command(
-            [LAB / "negative.py", "--kernel", negative,
-             "--results", results / "lab-negative"], results / "lab-negative", 400))
+        yield negative_check(kernels, negative, results)
     # native speed first: what fails there fails within seconds
     for name in sorted(kernels.names, key=scenario.is_uml, reverse=True):
         for scen in scenario.every():
             if scen.runs_on(name):
-                where = results / f"{scen.name}@{name}"
-                cpus = 1 if scenario.is_uml(name) else min(CPUS, scen.cpus * scen.guests)
-                yield Check(f"{scen.name}@{name}", cpus,
-                            lambda n=name, s=scen, w=where: check_scenario(kernels, n, s, w),
-                            scen.tier)
+                yield scenario_check(kernels, name, scen, results)
+
+
+def deep_checks(kernels, results):
+    """The deep tier, most telling first: longer fuzzing; everything in User Mode Linux with KASAN,
+    lockdep and kmemleak, fault injection included; then in QEMU, with two CPUs, the same checkers
+    and the detector of data races, DEEP_FIRST before the others and the long ones last."""
+    yield Check("fuzz-long", 1, lambda: run_command(
+        [HERE / "static.d/fuzz"], results / "fuzz-long", 8 * DEEP_FUZZ_SECONDS,
+        FUZZ_SECONDS=str(DEEP_FUZZ_SECONDS)))
+    quick, *slow = DEEP_KERNELS
+
+    def of_kernel(name, wanted):
+        scens = [s for s in scenario.every() if s.runs_on(name) and wanted(s)]
+        scens.sort(key=lambda s: DEEP_FIRST.index(s.name) if s.name in DEEP_FIRST else 99)
+        for scen in scens:
+            yield scenario_check(kernels, name, scen, results)
+
+    yield Check(f"build@{quick}", CPUS, lambda: check_build(kernels, quick))
+    yield negative_check(kernels, quick, results)
+    yield from of_kernel(quick, lambda s: s.tier == "deep")
+    yield from of_kernel(quick, lambda s: s.tier != "deep")
+    for name in slow:
+        yield Check(f"build@{name}", CPUS, lambda n=name: check_build(kernels, n))
+        yield from of_kernel(name, lambda s: s.name in DEEP_FIRST)
+    for wanted in ("quick", "full"):
+        for name in slow:
+            yield from of_kernel(name, lambda s: s.name not in DEEP_FIRST and s.tier == wanted)
 
 
 def selected(checks, tests, tier):
     """Those that TESTS names; without TESTS, those of the tier."""
     patterns = tests.split()
     if not patterns:
-        return [c for c in checks if tier == "full" or c.tier != "full"]
+        return [c for c in checks if "full" in tier or c.tier == "quick"]
     unused = set(patterns)
     found = []
     for check in checks:
@@ -200,16 +266,12 @@ def selected(checks, tests, tier):
 class Runner:
     """Starts checks as CPUs become free and reports them as they end."""
 
-    def __init__(self, checks, deadline):
+    def __init__(self, checks, clock):
         self.waiting = list(checks)
-        self.deadline = deadline
-        self.started = time.monotonic()
+        self.clock = clock
         self.free = CPUS
         self.changed = threading.Condition()
         self.results = {}
-
-    def elapsed(self):
-        return time.monotonic() - self.started
 
     def run(self):
         running = []
@@ -223,7 +285,7 @@ class Runner:
 
     def _start(self, running):
         """Start the first waiting check that fits, again and again."""
-        if self.deadline and self.elapsed() > self.deadline:
+        if not self.clock.may_start():
             for check in self.waiting:
                 self._report(check, SKIP, ["no time left"], 0)
             self.waiting = []
@@ -240,6 +302,8 @@ class Runner:
         started = time.monotonic()
         try:
             status, lines = check.run()
+        except OutOfTime as error:
+            status, lines = SKIP, [str(error)]
         except LabError as error:
             status, lines = FAIL, str(error).splitlines()
         except Exception as error:      # a defect of the lab must count as a failure
@@ -252,7 +316,7 @@ class Runner:
     def _report(self, check, status, lines, seconds):
         self.results[check.name] = status
         left = f", {len(self.waiting)} waiting" if self.waiting else ""
-        print(f"[{self.elapsed():6.0f} s] {status.upper()} {check.name} ({seconds:.1f} s{left})")
+        print(f"[{self.clock.elapsed():6.0f} s] {status.upper()} {check.name} ({seconds:.1f} s{left})")
         if status != PASS:
             for line in lines:
                 print(f"    {line}")
@@ -269,17 +333,24 @@ def parse_arguments():
 def main():
     args = parse_arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    kernels = Kernels((os.environ.get("KERNELS") or "6.12 6.1 uml").split())
+    clock = Clock(float(os.environ.get("RNBD_CHECK_SECONDS") or 0))
+    kernels = Kernels((os.environ.get("KERNELS") or "6.12 6.1 uml").split(), clock)
     tests, tier = os.environ.get("TESTS", ""), os.environ.get("TIER") or "quick"
+    tiers = tier.split()
     results = CACHE / "results" / (time.strftime("check-%Y%m%d-%H%M%S-") + str(os.getpid()))
-    checks = selected(list(all_checks(kernels, results)), tests, tier)
+    checks = []
+    if tiers != ["deep"]:
+        checks += selected(list(all_checks(kernels, results)), tests, tiers)
+    if "deep" in tiers:
+        checks += selected(list(deep_checks(kernels, results)), tests, ["full"])
     if args.list:
         print("\n".join(check.name for check in checks))
         return 0
     results.mkdir(parents=True)
-    print(f"{len(checks)} checks on {' '.join(kernels.names)}, tier {tier}, logs in {results}",
-          flush=True)
-    done = Runner(checks, float(os.environ.get("RNBD_CHECK_SECONDS") or 0)).run()
+    names = () if tiers == ["deep"] else kernels.names
+    names = (*names, *(DEEP_KERNELS if "deep" in tiers else ()))
+    print(f"{len(checks)} checks on {' '.join(names)}, tier {tier}, logs in {results}", flush=True)
+    done = Runner(checks, clock).run()
     forget_old_results()
     count = {status: list(done.values()).count(status) for status in (PASS, FAIL, SKIP)}
     for status in (SKIP, FAIL):

@@ -28,6 +28,10 @@ class LabError(Exception):
     """The lab itself could not do its work; the message says what is missing."""
 
 
+class OutOfTime(LabError):
+    """Something was given up because the time for everything is over; it did not fail."""
+
+
 def say(text):
     print(f"lab: {text}", file=sys.stderr, flush=True)
 

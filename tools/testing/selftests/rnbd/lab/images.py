@@ -15,7 +15,7 @@ import re
 import shutil
 import subprocess
 
-from config import CACHE, LAB, TESTS, LabError, cached, key_of, run, say
+from config import CACHE, LAB, TESTS, LabError, OutOfTime, cached, key_of, run, say
 
 PACKAGES = """bash blktrace busybox-static coreutils diffutils dmsetup e2fsprogs fdisk findutils
     gawk grep ibverbs-providers ibverbs-utils iproute2 iputils-ping jq kmod mdadm mount nbd-client nbd-server nvme-cli
@@ -58,12 +58,16 @@ class Kernel:
 
 # --- kernels --------------------------------------------------------------------------------------
 
-def kernel(name):
-    """Look a kernel up by version prefix, or build (find in the cache) one of our flavours."""
+def kernel(name, seconds=None):
+    """Look a kernel up by version prefix, or build (find in the cache) one of our flavours, in so
+    many seconds or not at all."""
     if re.match(r"\d", name):
         return _debian_kernel(name)
-    out = subprocess.run([LAB / "kernel-build.sh", name], stdin=subprocess.DEVNULL,
+    limit = ["timeout", f"{seconds:.0f}"] if seconds else []    # ends make's jobs, too
+    out = subprocess.run([*limit, LAB / "kernel-build.sh", name], stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, check=False)
+    if limit and out.returncode == 124:
+        raise OutOfTime(f"no time left to build the kernel {name}")
     if out.returncode:
         raise LabError(f"kernel-build.sh {name} failed")
     top = pathlib.Path(out.stdout.decode().split()[-1])

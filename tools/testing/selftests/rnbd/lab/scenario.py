@@ -7,7 +7,8 @@ A scenario has header lines "# lab: KEY=VALUE ..." among its first comments:
   timeout=SEC     for the whole run, boot included (default 60)
   kernel=LIST     kernels it runs on, of those that were asked for: "any" is every kernel in QEMU
                   (default), others by name, for example any,uml or 6.12; uml means uml-kasan too
-  tier=quick|full quick ones run in every check (default), full ones only with TIER=full
+  tier=quick|full|deep   quick ones run in every check (default), full ones only with TIER=full
+                  and in the deep tier, deep ones only there
   modules=no      does not use the project's modules
   debug=yes       uses modules that were built with the debugging knobs (make RNBD_DEBUG=y)
   mem=SIZE        memory of a guest (default 1G)

@@ -83,6 +83,8 @@ class Run:
     files: list = dataclasses.field(default_factory=list)   # (source, name below /lab)
     disks: list = dataclasses.field(default_factory=list)   # (role or "", image file)
     verbose: bool = False
+    limit: float = None             # seconds, if that is less than the scenario's own time
+    cut_short: bool = False         # that limit is what ended it
 
     def execute(self):
         """Returns (PASS, FAIL or SKIP, list of reasons)."""
@@ -124,7 +126,8 @@ class Run:
     # --- listening --------------------------------------------------------------------------------
 
     def _listen(self):
-        deadline = self.started + self.scenario.timeout_on(self.kernel.name)
+        own_time = self.scenario.timeout_on(self.kernel.name)
+        deadline = self.started + min(own_time, self.limit or own_time)
         dumped = hurried = False
         while self._open_outputs():
             now = time.monotonic()
@@ -132,6 +135,7 @@ class Run:
                 if dumped:
                     return
                 dumped = True
+                self.cut_short = bool(self.limit) and now - self.started >= self.limit
                 deadline = now + DUMP_TIME
                 self._give_up(now)
             for key, _ in self.selector.select(min(0.5, max(0.01, deadline - now))):
