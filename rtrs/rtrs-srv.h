@@ -41,7 +41,7 @@
 #define RTRS_SRV_EXT	(RTRS_EXT_PATH_FENCE | RTRS_EXT_SHORT_ANSWER | RTRS_EXT_FENCE_DRAIN)
 /* Send work requests of connection 0 that take no credits: heartbeats, answer to a fence. */
 #define RTRS_SRV_EXTRA_SEND_WRS		(RTRS_HB_SEND_WRS + 1)
-#define RTRS_SRV_FENCE_MS		25000	/* below the 30 s that a client waits for INFO_RSP */
+#define RTRS_SRV_FENCE_MS		25000	/* a client waits 30 s for INFO_RSP */
 #define RTRS_SRV_PATH_FENCE_MS		30000	/* extensions, 3 */
 
 /**

@@ -80,7 +80,7 @@ abi_entries() {
 }
 
 # own_entries DIR: what is really there, without the entries of the driver core.
-own_entries() { ls -A "$1" | grep -vxE 'power|subsystem|uevent' | paste -sd' '; }
+own_entries() { entries "$1" | tr ' ' '\n' | grep -vxE 'power|subsystem|uevent' | paste -sd' '; }
 
 # entries DIR: names in it, sorted, on one line.
 entries() {

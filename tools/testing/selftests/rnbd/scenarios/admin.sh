@@ -37,7 +37,8 @@ expect_errno OK write "$sess/force_close" 1
 check "open-until-it-does-I/O" state_is "$a" open
 expect_errno EIO pread "/dev/$a" 0 4096 direct
 check "closed-by-force_close" wait_for 5 state_is "$a" closed
-check "closed-is-logged" eval 'dmesg | grep -q "<$disk0@$RNBD_SESS> closed by the server"'
+logged() { dmesg | grep -q -- "$1"; }
+check "closed-is-logged" logged "<$disk0@$RNBD_SESS> closed by the server"
 check "the-other-device-stays-open" state_is "$b" open
 check_equal "the-other-device-works" "$sum" "$(sum_of "/dev/$b")"
 before=$(now_ms)
@@ -154,8 +155,8 @@ exec 7<"$disk1"
 check "local_openers-one" attr_is "$dir/local_openers" 1
 d=$(rnbd_map sessname=other "device_path=$disk1" access_mode=ro)
 check "local_openers-mappings-do-not-count" attr_is "$dir/local_openers" 1
-check "local_openers-logged" eval \
-	'dmesg | grep -q "<$disk1@other>: .*in use on this machine, too: open 1 times"'
+check "local_openers-logged" \
+	logged "<$disk1@other>: .*in use on this machine, too: open 1 times"
 exec 7<&-
 check "local_openers-none-again" attr_is "$dir/local_openers" 0
 rnbd_unmap "$d"
