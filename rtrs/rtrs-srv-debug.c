@@ -10,7 +10,8 @@
  *	no_new_path_wait	a path becomes connected while requests of closing ones run
  *	no_path_fence		PATH_FENCE and FENCE_DRAIN are in force on no new path
  *	stall_path		name of a path: its requests are received and not looked at,
- *				until the name is taken away or the path closes
+ *				until the name is taken away or the path closes; connection 0
+ *				goes on, so that nobody misses a heartbeat
  *	stalled			how many receives are held up at the moment (read only)
  *
  * Failure: data get lost, which is what the knobs are for; the kernel stays well.
@@ -143,17 +144,17 @@ static bool is_stalled(const struct rtrs_srv_path *path)
 
 /**
  * rtrs_srv_debug_stall - a request was received, and nobody has looked at it
- * @path: path by which it came
+ * @con: connection by which it came
  *
  * Context: process, sleeps while the path is held up.
  */
-void rtrs_srv_debug_stall(const struct rtrs_srv_path *path)
+void rtrs_srv_debug_stall(const struct rtrs_srv_con *con)
 {
-	if (!is_stalled(path))
+	if (!con->base.cid || !is_stalled(con->path))
 		return;
 
 	atomic_inc(&stalled);
-	while (is_stalled(path))
+	while (is_stalled(con->path))
 		msleep(STALL_POLL_MS);
 	atomic_dec(&stalled);
 }

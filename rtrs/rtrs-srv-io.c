@@ -202,7 +202,7 @@ void rtrs_srv_io_recv_done(struct ib_cq *cq, struct ib_wc *wc)
 		rtrs_srv_path_fail_wc(con->path, "receive", wc);
 		return;
 	}
-	rtrs_srv_debug_stall(con->path);
+	rtrs_srv_debug_stall(con);
 	if (unlikely(!is_allowed(con, wc))) {
 		rtrs_srv_path_fail(con->path, "unexpected message", -EPROTO);
 		return;

@@ -558,7 +558,7 @@ static inline enum rtrs_srv_path_state rtrs_srv_path_state(const struct rtrs_srv
 #ifdef CONFIG_INFINIBAND_RTRS_DEBUG
 void rtrs_srv_debug_init(void);
 void rtrs_srv_debug_exit(void);
-void rtrs_srv_debug_stall(const struct rtrs_srv_path *path);
+void rtrs_srv_debug_stall(const struct rtrs_srv_con *con);
 struct rtrs_srv_slot *rtrs_srv_debug_slot(struct rtrs_srv_slot *slot,
 					  const struct rtrs_srv_path *path);
 bool rtrs_srv_debug_no_wait(void);
@@ -566,7 +566,7 @@ u32 rtrs_srv_debug_ext(u32 ext);
 #else
 static inline void rtrs_srv_debug_init(void) {}
 static inline void rtrs_srv_debug_exit(void) {}
-static inline void rtrs_srv_debug_stall(const struct rtrs_srv_path *path) {}
+static inline void rtrs_srv_debug_stall(const struct rtrs_srv_con *con) {}
 
 static inline struct rtrs_srv_slot *rtrs_srv_debug_slot(struct rtrs_srv_slot *slot,
 							const struct rtrs_srv_path *path)

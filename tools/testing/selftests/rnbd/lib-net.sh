@@ -171,3 +171,6 @@ signal() {
 
 # await NAME [SECONDS]: wait (default 60 s) until some guest has signalled NAME.
 await() { wait_for "${2:-60}" test -e "$_sync_dir/$1"; }
+
+# heard GLOB: print the signals so far that match, one a line; fails if there is none.
+heard() { (cd "$_sync_dir" && compgen -G "$1"); }
