@@ -19,6 +19,7 @@
 #include <linux/rcupdate.h>
 
 #include "rtrs-clt.h"
+#include "rtrs-clt-trace.h"
 
 /* ---- completion ---- */
 
@@ -38,11 +39,12 @@ static bool phase_complete(u32 phase)
 }
 
 /* The slot is free from here on, the request still the transport's. */
-static struct rtrs_clt_req *slot_take(struct rtrs_clt_slot *slot)
+static struct rtrs_clt_req *slot_take(struct rtrs_clt_slot *slot, int err)
 {
 	struct rtrs_clt_req *req = slot->req;
 	struct rtrs_clt_con *con = slot->con;
 
+	trace_rtrs_clt_req_done(slot, err);
 	rtrs_clt_slot_unmap(con->path, req);
 	WRITE_ONCE(req->path, NULL);
 	atomic_dec(&con->inflight);
@@ -64,7 +66,7 @@ static void slot_finish(struct rtrs_clt_slot *slot, u32 phase)
 	struct rtrs_clt_req *req;
 
 	count_migration(path, slot->cpu);
-	req = slot_take(slot);
+	req = slot_take(slot, phase_errno(phase));
 	rtrs_stats_add(path->stats,
 		       req->dir == DMA_FROM_DEVICE ? RTRS_STAT_READ : RTRS_STAT_WRITE,
 		       req->msg_len + req->data_len);
@@ -211,6 +213,7 @@ static int answer_slot(struct rtrs_clt_con *con, u32 id, int err, const u32 *rke
 			return -EPROTO;
 		if (rkey)
 			path->chunks[id].rkey = *rkey;
+		rtrs_clt_trace_stamp(&slot->answered_ns);
 	} while (!atomic_try_cmpxchg(&slot->phase, &phase, phase | event));
 
 	slot_proceed(slot, phase | event);
@@ -412,14 +415,15 @@ static void slot_abort(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot,
 		       struct list_head *lost)
 {
 	u32 phase = atomic_read_acquire(&slot->phase);
+	bool answered = phase & RTRS_CLT_SLOT_ANSWERED;
 	struct rtrs_clt_req *req;
 
 	if (!phase)
 		return;
 	if (phase & RTRS_CLT_SLOT_REG)
 		rtrs_clt_slot_dereg(slot);
-	req = slot_take(slot);
-	if (phase & RTRS_CLT_SLOT_ANSWERED)
+	req = slot_take(slot, answered ? phase_errno(phase) : -ECONNABORTED);
+	if (answered)
 		req->done(req, phase_errno(phase));
 	else
 		list_add_tail(&req->lost, lost);

@@ -20,6 +20,7 @@
 #include <linux/rcupdate.h>
 
 #include "rtrs-clt.h"
+#include "rtrs-clt-trace.h"
 
 /* User message and header behind the data of the gather list, if there are any. */
 static void put_header(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot,
@@ -78,6 +79,8 @@ static void slot_activate(struct rtrs_clt_slot *slot, struct rtrs_clt_con *con,
 	slot->cpu = raw_smp_processor_id();
 	WRITE_ONCE(req->path, con->path);
 	atomic_inc(&con->inflight);
+	rtrs_clt_trace_stamp(&slot->started_ns);
+	trace_rtrs_clt_req_start(slot);
 	atomic_set_release(&slot->phase, phase);
 }
 

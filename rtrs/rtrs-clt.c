@@ -18,6 +18,7 @@
 #include <linux/workqueue.h>
 
 #include "rtrs-clt.h"
+#include "rtrs-clt-trace.h"
 
 MODULE_DESCRIPTION("RTRS: RDMA transport, client");
 MODULE_AUTHOR("RNBD developers");
@@ -153,6 +154,7 @@ static void clt_release(struct device *dev)
 {
 	struct rtrs_clt *clt = container_of(dev, struct rtrs_clt, dev);
 
+	trace_rtrs_clt_sess_freed(clt);
 	rtrs_clt_ghosts_free(clt);
 	free_percpu(clt->rr_pos);
 	kfree(clt);
@@ -195,6 +197,7 @@ static struct rtrs_clt *clt_create(const struct rtrs_clt_params *params)
 	uuid_gen(&clt->uuid);
 	clt->policy = &rtrs_clt_policies[RTRS_CLT_POLICY_DEFAULT];
 	set_params(clt, params);
+	trace_rtrs_clt_sess_created(clt);
 
 	clt->rr_pos = alloc_percpu(u32);
 	if (!clt->rr_pos || dev_set_name(&clt->dev, "%s", clt->name)) {

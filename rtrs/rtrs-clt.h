@@ -140,6 +140,8 @@ struct rtrs_clt_con {
  * @rdma_wr: carries the message
  * @inv_wr: takes the registration back
  * @sge: gather list of @rdma_wr
+ * @started_ns: built; the stamps are taken while rtrs_clt_req_done is traced
+ * @answered_ns: the answer has arrived
  *
  * @hdr and @mr live from the accept of an attempt to the end of that attempt.
  */
@@ -156,6 +158,8 @@ struct rtrs_clt_slot {
 	struct ib_rdma_wr	rdma_wr;
 	struct ib_send_wr	inv_wr;
 	struct ib_sge		sge[RTRS_CLT_MAX_SGE];
+	u64			started_ns;
+	u64			answered_ns;
 };
 
 /* Completions on another CPU than the submitting one; one of these per CPU. */

@@ -224,6 +224,18 @@ extern const struct kernel_param_ops rtrs_time_param_ops;
 int rtrs_time_parse(const struct rtrs_time *time, const char *buf, unsigned int *value);
 void rtrs_times_init(unsigned int *values, const struct rtrs_time *times, unsigned int nr);
 
+/* ---- stage times of requests in trace events ---- */
+
+/*
+ * Stamps are taken only while an event wants them, so a stamp may be left from a request
+ * long ago: it counts if the event was switched on before (@since) and if the stages are in
+ * order.  0 is unknown.
+ */
+static inline u64 rtrs_stage_ns(u64 since, u64 from, u64 to)
+{
+	return from >= since && to >= from ? to - from : 0;
+}
+
 /* ---- rtrs-hb.c: heartbeat of one path ---- */
 
 /* Heartbeat sends that may be outstanding: part of the send queue of connection 0. */

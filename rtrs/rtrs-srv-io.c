@@ -19,6 +19,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include "rtrs-srv.h"
+#include "rtrs-srv-trace.h"
 
 static void fill_req(struct rtrs_srv_slot *slot)
 {
@@ -69,14 +70,18 @@ static void hand_up(struct rtrs_srv_req *req)
 	}
 
 	err = copy_and_check(slot);
-	if (!err) {
-		sess->srv->ops->request(sess->upper, req);
-	} else if (err == -EMSGSIZE) {
-		rtrs_srv_respond(req, err);
-	} else {
+	if (err && err != -EMSGSIZE) {
 		rtrs_srv_path_fail(path, "malformed request", err);
 		rtrs_srv_slot_drop(slot);
+		return;
 	}
+
+	rtrs_srv_trace_stamp(&slot->handed_ns);
+	trace_rtrs_srv_req_start(slot);
+	if (err)
+		rtrs_srv_respond(req, err);
+	else
+		sess->srv->ops->request(sess->upper, req);
 }
 
 static void start(struct rtrs_srv_slot *slot)

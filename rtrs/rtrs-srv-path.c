@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 
 #include "rtrs-srv.h"
+#include "rtrs-srv-trace.h"
 
 /* The first connection that closes takes the others with it, promptly (12.2). */
 static void disconnect(struct rtrs_srv_path *path)
@@ -325,6 +326,7 @@ struct rtrs_srv_path *rtrs_srv_path_create(struct rtrs_srv_sess *sess, struct rd
 		goto put_dev;
 
 	kobject_init(&path->kobj, &rtrs_srv_path_ktype);
+	trace_rtrs_srv_path_created(path);
 	link_path(path, sess);
 	return path;
 
@@ -390,6 +392,7 @@ void rtrs_srv_path_free(struct rtrs_srv_path *path)
 {
 	struct rtrs_srv_sess *sess = path->sess;
 
+	trace_rtrs_srv_path_freed(path);
 	free_refs(path);
 	kvfree(path);
 	put_device(&sess->dev);

@@ -410,6 +410,7 @@ void rtrs_srv_respond(struct rtrs_srv_req *req, int err)
 	unsigned long flags;
 	bool drained;
 
+	trace_rtrs_srv_req_done(slot, err);
 	slot->err = err;
 	slot->wait = RTRS_SRV_WAIT_ANSWER;
 	rtrs_stats_add(path->stats, req->dir == DMA_TO_DEVICE ? RTRS_STAT_WRITE : RTRS_STAT_READ,

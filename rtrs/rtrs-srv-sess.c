@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 
 #include "rtrs-srv.h"
+#include "rtrs-srv-trace.h"
 
 static void free_sess(struct rtrs_srv_sess *sess)
 {
@@ -30,6 +31,7 @@ static void release(struct device *dev)
 	struct rtrs_srv_sess *sess = container_of(dev, struct rtrs_srv_sess, dev);
 	struct rtrs_srv *srv = sess->srv;
 
+	trace_rtrs_srv_sess_freed(sess);
 	free_sess(sess);
 	rtrs_srv_put(srv);
 }
@@ -101,6 +103,7 @@ struct rtrs_srv_sess *rtrs_srv_sess_create(struct rtrs_srv *srv, const uuid_t *u
 	init_waitqueue_head(&sess->fence);
 	spin_lock_init(&sess->park_lock);
 	rtrs_srv_sysfs_sess_init(sess, release);
+	trace_rtrs_srv_sess_created(sess);
 
 	rtrs_srv_get(srv);
 	list_add_tail(&sess->entry, &srv->sessions);

@@ -14,6 +14,7 @@
  * (17.7); the caller closes the path.  A path that closes takes back what it parked.
  */
 #include "rtrs-srv.h"
+#include "rtrs-srv-trace.h"
 
 #define PARKED	1UL	/* in the owner word: a resend waits; set and cleared under park_lock */
 
@@ -27,6 +28,7 @@ static void start_owning(struct rtrs_srv_slot *slot, struct rtrs_srv_con *con, u
 	slot->con = con;
 	slot->req_off = req_off;
 	slot->revoked = false;
+	rtrs_srv_trace_stamp(&slot->received_ns);
 }
 
 /*

@@ -8,6 +8,9 @@
 #if !defined(RTRS_SRV_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define RTRS_SRV_TRACE_H
 
+#include <linux/minmax.h>
+#include <linux/string.h>
+#include <linux/timekeeping.h>
 #include <linux/tracepoint.h>
 
 struct rtrs_srv_path;
@@ -87,6 +90,150 @@ TRACE_EVENT(rtrs_srv_path_state,
 	TP_printk("sess %s path %s %s -> %s", __entry->sessname, __entry->path,
 		  show_rtrs_srv_state(__entry->from), show_rtrs_srv_state(__entry->to))
 );
+
+/* Objects come in pairs.  A session has no name when it is created, a path no label. */
+DECLARE_EVENT_CLASS(rtrs_srv_path,
+	TP_PROTO(const struct rtrs_srv_path *path),
+
+	TP_ARGS(path),
+
+	TP_STRUCT__entry(
+		__array(u8, uuid, UUID_SIZE)
+		__field(unsigned int, con_num)
+		__array(char, sessname, RTRS_NAME_LEN)
+		__array(char, path, RTRS_PATH_STRLEN)
+	),
+
+	TP_fast_assign(
+		export_uuid(__entry->uuid, &path->uuid);
+		__entry->con_num = path->nr_cons;
+		strscpy(__entry->sessname, path->label, RTRS_NAME_LEN);
+		strscpy(__entry->path, path->name, RTRS_PATH_STRLEN);
+	),
+
+	TP_printk("sess %s path %s uuid %pU con_num %u", __entry->sessname, __entry->path,
+		  __entry->uuid, __entry->con_num)
+);
+
+DEFINE_EVENT(rtrs_srv_path, rtrs_srv_path_created,
+	TP_PROTO(const struct rtrs_srv_path *path),
+	TP_ARGS(path)
+);
+DEFINE_EVENT(rtrs_srv_path, rtrs_srv_path_freed,
+	TP_PROTO(const struct rtrs_srv_path *path),
+	TP_ARGS(path)
+);
+
+DECLARE_EVENT_CLASS(rtrs_srv_sess,
+	TP_PROTO(const struct rtrs_srv_sess *sess),
+
+	TP_ARGS(sess),
+
+	TP_STRUCT__entry(
+		__array(u8, uuid, UUID_SIZE)
+		__field(unsigned int, queue_depth)
+		__array(char, sessname, RTRS_NAME_LEN)
+	),
+
+	TP_fast_assign(
+		export_uuid(__entry->uuid, &sess->uuid);
+		__entry->queue_depth = rtrs_srv_conf.queue_depth;
+		strscpy(__entry->sessname, sess->name, RTRS_NAME_LEN);
+	),
+
+	TP_printk("sess %s uuid %pU queue_depth %u", __entry->sessname, __entry->uuid,
+		  __entry->queue_depth)
+);
+
+DEFINE_EVENT(rtrs_srv_sess, rtrs_srv_sess_created,
+	TP_PROTO(const struct rtrs_srv_sess *sess),
+	TP_ARGS(sess)
+);
+DEFINE_EVENT(rtrs_srv_sess, rtrs_srv_sess_freed,
+	TP_PROTO(const struct rtrs_srv_sess *sess),
+	TP_ARGS(sess)
+);
+
+/* Requests that were handed up, and their answers, come in pairs. */
+TRACE_EVENT(rtrs_srv_req_start,
+	TP_PROTO(const struct rtrs_srv_slot *slot),
+
+	TP_ARGS(slot),
+
+	TP_STRUCT__entry(
+		__field(u32, slot)
+		__field(u32, cid)
+		__field(u8, dir)
+		__field(u32, usr_len)
+		__field(u32, data_len)
+		__dynamic_array(char, path, strlen(slot->con->path->name) + 1)
+		__dynamic_array(char, sessname, strlen(slot->req.sess->name) + 1)
+	),
+
+	TP_fast_assign(
+		__entry->slot = slot->req.slot;
+		__entry->cid = slot->con->base.cid;
+		__entry->dir = slot->req.dir;
+		__entry->usr_len = slot->req.msg_len;
+		__entry->data_len = slot->req.data_len;
+		strscpy(__get_str(path), slot->con->path->name, __get_dynamic_array_len(path));
+		strscpy(__get_str(sessname), slot->req.sess->name,
+			__get_dynamic_array_len(sessname));
+	),
+
+	TP_printk("sess %s path %s slot %u cid %u %s usr_len %u data_len %u",
+		  __get_str(sessname), __get_str(path), __entry->slot, __entry->cid,
+		  show_rtrs_srv_dir(__entry->dir), __entry->usr_len, __entry->data_len)
+);
+
+int rtrs_srv_trace_since(void);
+extern u64 rtrs_srv_traced_since_ns;
+
+TRACE_EVENT_FN(rtrs_srv_req_done,
+	TP_PROTO(const struct rtrs_srv_slot *slot, int err),
+
+	TP_ARGS(slot, err),
+
+	TP_STRUCT__entry(
+		__field(u32, slot)
+		__field(u32, cid)
+		__field(int, err)
+		__field(u64, receive_hand_ns)
+		__field(u64, hand_answer_ns)
+		__dynamic_array(char, path, strlen(slot->con->path->name) + 1)
+		__dynamic_array(char, sessname, strlen(slot->req.sess->name) + 1)
+	),
+
+	TP_fast_assign(
+		u64 since = READ_ONCE(rtrs_srv_traced_since_ns);
+
+		__entry->slot = slot->req.slot;
+		__entry->cid = slot->con->base.cid;
+		__entry->err = err;
+		__entry->receive_hand_ns = rtrs_stage_ns(since, slot->received_ns,
+							 slot->handed_ns);
+		__entry->hand_answer_ns = rtrs_stage_ns(max(since, slot->received_ns),
+							slot->handed_ns, ktime_get_ns());
+		strscpy(__get_str(path), slot->con->path->name, __get_dynamic_array_len(path));
+		strscpy(__get_str(sessname), slot->req.sess->name,
+			__get_dynamic_array_len(sessname));
+	),
+
+	TP_printk("sess %s path %s slot %u cid %u err %d receive_hand_ns %llu hand_answer_ns %llu",
+		  __get_str(sessname), __get_str(path), __entry->slot, __entry->cid,
+		  __entry->err, __entry->receive_hand_ns, __entry->hand_answer_ns),
+
+	rtrs_srv_trace_since, NULL
+);
+
+#ifndef TRACE_HEADER_MULTI_READ
+/* Costs nothing while nobody listens; then the stamp stays what it was. */
+static inline void rtrs_srv_trace_stamp(u64 *stamp_ns)
+{
+	if (trace_rtrs_srv_req_done_enabled())
+		*stamp_ns = ktime_get_ns();
+}
+#endif
 
 #endif /* RTRS_SRV_TRACE_H */
 

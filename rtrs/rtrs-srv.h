@@ -174,6 +174,8 @@ enum rtrs_srv_wait {
  *	&rtrs_srv_sess.park_lock
  * @parked_off: its position of the header
  * @resume: runs what was parked
+ * @received_ns: the slot was claimed; the stamps are taken while rtrs_srv_req_done is traced
+ * @handed_ns: handed up
  * @msg: stable copy of the user message
  *
  * Everything but @owner and the parked resend belongs to who owns the slot.
@@ -195,6 +197,9 @@ struct rtrs_srv_slot {
 	struct rtrs_srv_con	*parked_con;
 	u32			parked_off;
 	struct work_struct	resume;
+
+	u64			received_ns;
+	u64			handed_ns;
 
 	u8			msg[RTRS_USR_MSG_MAX] ____cacheline_aligned;
 };

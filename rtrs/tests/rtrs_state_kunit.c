@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * KUnit tests of the path states of client and server: every pair of states against the
- * tables of the wire specification (12.2, 12.3), written down here a second time.
+ * tables of the wire specification (12.2, 12.3), written down here a second time.  And of
+ * the times of stages that trace events show.
  */
 #include <kunit/test.h>
 #include <linux/module.h>
@@ -71,9 +72,19 @@ static void srv_state_test(struct kunit *test)
 	}
 }
 
+static void stage_test(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, rtrs_stage_ns(10, 10, 15), 5);
+	KUNIT_EXPECT_EQ(test, rtrs_stage_ns(10, 12, 12), 0);
+	KUNIT_EXPECT_EQ(test, rtrs_stage_ns(10, 9, 15), 0);	/* begun before */
+	KUNIT_EXPECT_EQ(test, rtrs_stage_ns(10, 15, 12), 0);	/* left from another request */
+	KUNIT_EXPECT_EQ(test, rtrs_stage_ns(10, 0, 0), 0);
+}
+
 static struct kunit_case state_test_cases[] = {
 	KUNIT_CASE(clt_state_test),
 	KUNIT_CASE(srv_state_test),
+	KUNIT_CASE(stage_test),
 	{}
 };
 

@@ -10,6 +10,7 @@
 . "${0%/*}/../lib-abi.sh"
 . "${0%/*}/../lib-path.sh"
 
+RNBD_SESS=client@server # has the files that tell the host names, too
 rxe_up 3
 mapfile -t ram < <(brd_up 2 16)
 slow=$(dm_up slow "0 $(sectors "${ram[1]}") linear ${ram[1]} 0")
