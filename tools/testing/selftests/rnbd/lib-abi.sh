@@ -80,7 +80,16 @@ abi_entries() {
 }
 
 # own_entries DIR: what is really there, without the entries of the driver core.
-own_entries() { entries "$1" | tr ' ' '\n' | grep -vxE 'power|subsystem|uevent' | paste -sd' '; }
+own_entries() {
+	local path names=()
+	for path in "$1"/*; do
+		case ${path##*/} in
+		power | subsystem | uevent) ;;
+		*)	names+=("${path##*/}") ;;
+		esac
+	done
+	echo "${names[*]}"
+}
 
 # entries DIR: names in it, sorted, on one line.
 entries() {

@@ -66,13 +66,16 @@ sess_attr() {
 	fi
 }
 
-# Fields of stats/rdma.
-export STAT_READS=1 STAT_READ_BYTES=2 STAT_WRITES=3 STAT_WRITE_BYTES=4 STAT_INFLIGHT=5 \
-	STAT_FAILOVER=6
-
 # path_stat PATH FIELD: a number of the client's stats/rdma; srv_stat: of the server's.
-path_stat() { cut -d' ' -f"$2" "$(clt_path "$1")/stats/rdma"; }
-srv_stat() { cut -d' ' -f"$2" "$(srv_path "$1")/stats/rdma"; }
+path_stat() { _field "$(clt_path "$1")/stats/rdma" "$2"; }
+srv_stat() { _field "$(srv_path "$1")/stats/rdma" "$2"; }
+
+_field() { # FILE FIELD
+	local reads read_bytes writes write_bytes inflight failover
+	# shellcheck disable=SC2034 # one of them is wanted
+	read -r reads read_bytes writes write_bytes inflight failover <"$1"
+	echo "${!2}"
+}
 
 # reads_by DISK COUNT [FIO OPTION...]: COUNT reads of 4 KiB, one at a time, all on one CPU.
 reads_by() { fio_run "/dev/$1" randread 4k 1 1 "$2" --cpus_allowed=0 "${@:3}"; }

@@ -128,7 +128,7 @@ rc=0; wait "$fio" || rc=$?
 check_equal "abi54-no-failed-io-and-data-right" 0 "$rc"
 check "abi54-state" state_is "$disk" open
 check_disk_events "abi54-no-uevent" ""
-failed_over=$(($(path_stat 0 "$STAT_FAILOVER") + $(path_stat 1 "$STAT_FAILOVER")))
+failed_over=$(($(path_stat 0 failover) + $(path_stat 1 failover)))
 check "requests-did-move-to-the-other-path" test "$failed_over" -gt 0
 note "$failed_over requests were sent again"
 

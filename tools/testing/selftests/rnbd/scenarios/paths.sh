@@ -10,7 +10,6 @@
 . "${0%/*}/../lib-abi.sh"
 . "${0%/*}/../lib-path.sh"
 
-RNBD_SESS=client@server # has the files that tell the host names, too
 rxe_up 3
 mapfile -t ram < <(brd_up 2 16)
 slow=$(dm_up slow "0 $(sectors "${ram[1]}") linear ${ram[1]} 0")
@@ -120,7 +119,7 @@ test_start "round-robin spreads evenly"
 # reads_on LINK...: how many reads each path has carried, as words
 reads_on() {
 	local p
-	for p; do path_stat "$p" "$STAT_READS"; done
+	for p; do path_stat "$p" reads; done
 }
 # spread COUNT: the words of how many of COUNT reads each of the three paths carried
 spread() {
@@ -141,7 +140,7 @@ check_equal "path-1-rests" OK "$(path_do "$v6" disconnect)"
 dmsetup suspend --noflush --nolockfs slow
 fio_run "/dev/$slow_disk" randread 4k 8 1 8 --cpus_allowed=0 &
 stuck=$!
-loaded() { [ "$(path_stat 0 "$STAT_INFLIGHT")" = 4 ] && [ "$(path_stat 2 "$STAT_INFLIGHT")" = 4 ]; }
+loaded() { [ "$(path_stat 0 inflight)" = 4 ] && [ "$(path_stat 2 inflight)" = 4 ]; }
 check "round-robin-loads-both-alike" wait_for 20 loaded
 check_equal "path-1-is-back" OK "$(path_do "$v6" reconnect)"
 expect_errno OK write "$sess/mpath_policy" min-inflight
@@ -150,7 +149,7 @@ check "in-flight-counts-stay" loaded
 dmsetup resume slow
 rc=0; wait "$stuck" || rc=$?
 check_equal "stuck-reads-end-well" 0 "$rc"
-inflight_is_0() { [ "$(path_stat 0 "$STAT_INFLIGHT")$(path_stat 2 "$STAT_INFLIGHT")" = 00 ]; }
+inflight_is_0() { [ "$(path_stat 0 inflight) $(path_stat 2 inflight)" = "0 0" ]; }
 check "in-flight-is-0-again" wait_for 5 inflight_is_0
 rnbd_unmap "$slow_disk"
 check "min-inflight-under-load" fio_run "/dev/$disk" randread 4k 32 1 500
@@ -196,15 +195,15 @@ check "abi84-client-reads-zero" attr_is "$top/stats/rdma" "0 0 0 0 0 0"
 check "abi84-server-reads-zero" attr_is "$(srv_path 0)/stats/rdma" "0 0 0 0"
 check "writes" fio_run "/dev/$disk" write 16k 4 1 20
 reads_by "$disk" 30
-check_equal "abi83-client-counts-reads" 30 "$(path_stat 0 "$STAT_READS")"
-check_equal "abi83-client-counts-writes" 20 "$(path_stat 0 "$STAT_WRITES")"
+check_equal "abi83-client-counts-reads" 30 "$(path_stat 0 reads)"
+check_equal "abi83-client-counts-writes" 20 "$(path_stat 0 writes)"
 # the header of a request counts as well, so there is more than the data
 check "abi83-client-counts-read-bytes" \
-	test "$(path_stat 0 "$STAT_READ_BYTES")" -ge $((30 * 4096))
+	test "$(path_stat 0 read_bytes)" -ge $((30 * 4096))
 check "abi83-client-counts-written-bytes" \
-	test "$(path_stat 0 "$STAT_WRITE_BYTES")" -ge $((20 * 16384))
-check_equal "abi83-server-counts-reads" 30 "$(srv_stat 0 "$STAT_READS")"
-check_equal "abi83-server-counts-writes" 20 "$(srv_stat 0 "$STAT_WRITES")"
+	test "$(path_stat 0 write_bytes)" -ge $((20 * 16384))
+check_equal "abi83-server-counts-reads" 30 "$(srv_stat 0 reads)"
+check_equal "abi83-server-counts-writes" 20 "$(srv_stat 0 writes)"
 check_equal "abi83-ends-agree-about-bytes" "$(cut -d' ' -f1-4 "$top/stats/rdma")" \
 	"$(cat "$(srv_path 0)/stats/rdma")"
 for file in "$top/stats/"* "$(srv_path 0)/stats/rdma"; do
@@ -222,7 +221,7 @@ resets() { # as long as fio runs: reset, and look at the number in flight
 	local n=0 inflight
 	while kill -0 "$fio" 2>/dev/null; do
 		echo 1 >"$top/stats/reset_all"
-		inflight=$(path_stat 0 "$STAT_INFLIGHT")
+		inflight=$(path_stat 0 inflight)
 		if [ "$inflight" -gt 64 ]; then
 			echo "$inflight requests in flight of a session with 64"
 			return 1
@@ -234,7 +233,7 @@ resets() { # as long as fio runs: reset, and look at the number in flight
 check "abi84-in-flight-never-below-zero" resets
 rc=0; wait "$fio" || rc=$?
 check_equal "abi84-load-ends-well" 0 "$rc"
-check "abi84-in-flight-is-0-at-the-end" wait_for 5 test "$(path_stat 0 "$STAT_INFLIGHT")" = 0
+check "abi84-in-flight-is-0-at-the-end" wait_for 5 inflight_is_0
 
 test_start "addresses of InfiniBand"
 # Soft-RoCE has an Ethernet link layer, on which such addresses do not exist
