@@ -45,8 +45,8 @@ from config import CACHE, LAB, LabError, OutOfTime, die_with_parent
 
 # Two busy vCPUs at a time, whatever the machine: more, and waits inside guests stretch.
 CPUS = 2
-STATIC_TIMEOUT = 900
-HEAVY_STATIC = ("build-gcc", "build-clang", "sparse", "intree")     # they run make -j
+STATIC_TIMEOUT = {"quick": 900, "full": 1800}
+HEAVY_STATIC = ("build-gcc", "build-clang", "sparse", "intree", "packages")  # they run make -j
 SKIP_STATUS = 4
 GRACE = 240
 DEEP_KERNELS = ("uml-kasan", "kasan", "kcsan")
@@ -141,6 +141,11 @@ def run_command(cmd, results, timeout, **env):
     return (PASS, []) if status == 0 else (FAIL, lines[-60:] + [f"exit status {status}"])
 
 
+def static_tier(path):
+    """What a program of static.d says in a line "# check: tier=full"."""
+    return "full" if "\n# check: tier=full\n" in path.read_text() else "quick"
+
+
 def check_build(kernels, name, debug=False):
     built = kernels.modules(name, debug)
     warnings = (built / "warnings").read_text().splitlines()
@@ -201,7 +206,9 @@ def all_checks(kernels, results):
               if p.is_file() and os.access(p, os.X_OK)]
     for path in static:
         yield Check(path.name, CPUS if path.name in HEAVY_STATIC else 1,
-                    lambda p=path: run_command([p], results / p.name, STATIC_TIMEOUT))
+                    lambda p=path: run_command([p], results / p.name,
+                                               STATIC_TIMEOUT[static_tier(p)]),
+                    static_tier(path))
     for name in kernels.names:
         yield Check(f"build@{name}", CPUS, lambda n=name: check_build(kernels, n))
         if any(scen.debug and scen.runs_on(name) for scen in scenario.every()):

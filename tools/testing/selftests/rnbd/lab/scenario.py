@@ -95,7 +95,8 @@ def load(path):
     known = {"guests": int, "timeout": float, "smp": int, "links": int, "tier": str, "mem": str,
              "allow": str, "icount": lambda v: v == "yes", "tools": lambda v: v == "yes",
              "modules": lambda v: v != "no", "debug": lambda v: v == "yes",
-             "roles": lambda v: v.split(","), "disks": lambda v: v.split(","), "programs": lambda v: v.split(",")}
+             "roles": lambda v: v.split(","), "disks": lambda v: v.split(","),
+             "programs": lambda v: v.split(",")}
     fields = {"kernels": text.pop("kernel", "any").split(",")}
     for key, value in text.items():
         if key not in known:
