@@ -19,9 +19,12 @@
 #include <linux/kernfs.h>
 #include <linux/limits.h>
 #include <linux/module.h>
+#include <linux/nsproxy.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
+#include <net/net_namespace.h>
 
 #include "rnbd-clt.h"
 
@@ -402,10 +405,17 @@ static int map_line(char *line, struct rnbd_clt_map_opts *opts)
 static ssize_t map_device_store(struct device *device, struct device_attribute *attr,
 				const char *buf, size_t count)
 {
-	struct rnbd_clt_map_opts *opts = kvmalloc(sizeof(*opts), GFP_KERNEL);
-	char *line = kstrndup(buf, count, GFP_KERNEL);
+	struct rnbd_clt_map_opts *opts;
+	char *line;
 	int err = -ENOMEM;
 
+	/* The addresses are those of the machine; somewhere else they would mislead. */
+	if (!net_eq(current->nsproxy->net_ns, &init_net)) {
+		pr_err("map_device: only from the initial network namespace\n");
+		return -EOPNOTSUPP;
+	}
+	opts = kvmalloc(sizeof(*opts), GFP_KERNEL);
+	line = kstrndup(buf, count, GFP_KERNEL);
 	if (opts && line)
 		err = map_line(line, opts);
 	kfree(line);

@@ -10,8 +10,11 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kstrtox.h>
+#include <linux/nsproxy.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
+#include <net/net_namespace.h>
 
 #include "rtrs-clt.h"
 
@@ -47,6 +50,12 @@ static ssize_t add_path_store(struct device *dev, struct device_attribute *attr,
 	struct rtrs_addr_pair addrs;
 	int err;
 
+	/* The addresses are those of the machine; somewhere else they would mislead. */
+	if (!net_eq(current->nsproxy->net_ns, &init_net)) {
+		rtrs_clt_log(pr_err_ratelimited, clt,
+			     "add_path: only from the initial network namespace\n");
+		return -EOPNOTSUPP;
+	}
 	if (rtrs_addr_parse_pair(buf, strcspn(buf, "\n"), clt->port, &addrs))
 		return bad_value(clt, attr->attr.name, buf, -EINVAL);
 	err = rtrs_clt_path_add(clt, &addrs);

@@ -101,6 +101,16 @@ entries() {
 # state_is DISK STATE: condition.
 state_is() { [ "$(rnbd_attr "$1" state)" = "$2" ]; }
 
+# log_has REGEX: condition; a line of the kernel log matches.
+log_has() { dmesg | grep -E -- "$1" >/dev/null; }
+
+# log_is_calm: condition; nothing in the kernel log that test suites take for a kernel failure.
+log_is_calm() {
+	! dmesg | grep -E -e 'WARNING:|BUG:|Oops:|kernel BUG at|Internal error|general protection fault:' \
+		-e 'possible recursive locking detected|suspicious RCU usage' \
+		-e 'possible circular locking dependency'
+}
+
 # number_of DISK: N of rnbd<N>.
 number_of() { echo "${1##*rnbd}"; }
 
