@@ -52,7 +52,8 @@ class Guest:
         top = self.dir / "payload"
         lab = top / "lab"
         (lab / "scenarios").mkdir(parents=True)
-        for path in [*TESTS.glob("lib*"), TESTS / "leftovers.sh", TESTS / "run-one.sh"]:
+        for path in [*TESTS.glob("lib*"), TESTS / "leftovers.sh", TESTS / "run-one.sh",
+                     TESTS / "rnbd-tool.sh"]:
             shutil.copy(path, lab)
         for name in ("guest/run", "lab/kernel-log.bad", "lab/kernel-log.ok"):
             (lab / name).parent.mkdir(exist_ok=True)
