@@ -125,8 +125,10 @@ static void io(struct input *in)
 		MUST(!rnbd_get_io(&again, &msg, sizeof(msg)));
 		MUST(again.device_id == io.device_id && again.sector == io.sector);
 		MUST(again.size == io.size && again.prio == io.prio);
-		MUST((again.opf & (REQ_OP_MASK | REQ_PREFLUSH)) ==
-		     (io.opf & (REQ_OP_MASK | REQ_PREFLUSH)));
+		MUST((again.opf & REQ_OP_MASK) == (io.opf & REQ_OP_MASK));
+		/* in front of data it is a flush of its own at the client (7.1) */
+		if (rnbd_io_is_flush(&io))
+			MUST((again.opf & io.opf) & REQ_PREFLUSH);
 	}
 	free(data);
 }
@@ -135,7 +137,9 @@ static void small(struct input *in)
 {
 	int mode, err = -(int)take(in, 2);
 	blk_status_t status = rnbd_errno_to_status(err);
-	u16 prio = rnbd_clamp_prio(take(in, 2));
+	unsigned int max_class = take(in, 1) % 4;
+	u16 prio = rnbd_clamp_prio(take(in, 2), max_class);
+	unsigned int class = IOPRIO_PRIO_CLASS(prio);
 	char *name;
 
 	/* 9: nothing that failed may look like success; an errno that is known comes back */
@@ -144,7 +148,8 @@ static void small(struct input *in)
 		MUST(rnbd_status_to_errno(status) == err);
 	MUST(rnbd_status_to_errno(take(in, 1)) <= 0);
 	/* 13.14 */
-	MUST(IOPRIO_PRIO_CLASS(prio) != IOPRIO_CLASS_RT && (prio & 0x1fff) < 8);
+	MUST((prio & 0x1fff) < 8);
+	MUST(class == IOPRIO_CLASS_NONE || (max_class && class >= max_class));
 
 	name = text(in);
 	mode = rnbd_access_mode_parse(name);

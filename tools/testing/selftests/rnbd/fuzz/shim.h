@@ -224,6 +224,7 @@ enum {
 #define REQ_IDLE	(1U << 16)
 #define REQ_FUA		(1U << 17)
 #define REQ_PREFLUSH	(1U << 18)
+#define REQ_NOUNMAP	(1U << 22)
 
 static inline bool op_is_write(blk_opf_t op)
 {

@@ -83,6 +83,7 @@ check_match "missing-device-says-what-to-do" "ENOENT: the server exports no such
 
 test_start "a closed device is opened again"
 errno-op write "$RNBD_SRV_CTL/devices/${ram[0]#/dev/}/sessions/store/force_close" 1
+errno_of pread "/dev/$one" 0 4096 direct >"$LAB_TMP/noticed" # the client hears of it with its next I/O
 wait_for 20 file_is "/sys/block/$one/rnbd/state" closed
 check_fails "status-of-closed" status one
 check "map-of-closed" says "mapped already" map one

@@ -36,7 +36,7 @@ obey() { # ORDER [ARG...]
 	restore)	link_restore "$2" ;;
 	knob)		echo "$3" >"$KNOBS/$2" ;;
 	stall)		path_name "$2" >"$KNOBS/stall_path" ;;
-	unstall)	echo >"$KNOBS/stall_path" ;;
+	let_go)	echo >"$KNOBS/stall_path" ;;
 	await-stalled)	wait_for 30 file_is "$KNOBS/stalled" "$2" ;;
 	stalled)	cat "$KNOBS/stalled" ;;
 	await-path)	wait_for 60 test -d "$(srv_path "$2")" ;;
@@ -207,7 +207,7 @@ path_fence() { # PREFIX [KNOB]
 test_path_fence() {
 	path_fence path-fence
 	check_equal "path-fence-old-copy-is-gone" 0 "$(tell stalled)"
-	tell unstall >/dev/null
+	tell let_go >/dev/null
 	tell await-no-path 0 >/dev/null
 	check_equal "path-fence-newer-data-stay" new "$(tell content)"
 	restore_links 0
@@ -216,7 +216,7 @@ test_path_fence() {
 	path_fence without-path-fence no_path_fence
 	check_equal "without-path-fence-old-copy-waits" 1 "$(tell stalled)"
 	check_equal "without-path-fence-path-is-there" yes "$(tell has-path 0)"
-	tell unstall >/dev/null
+	tell let_go >/dev/null
 	check_equal "without-path-fence-old-data-win" yes "$(tell await-content old)"
 	restore_links 0
 	path_do 0 reconnect >/dev/null
