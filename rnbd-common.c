@@ -352,11 +352,12 @@ void rnbd_put_io(struct rnbd_msg_io *msg, const struct rnbd_io *io, u32 rw)
  */
 int rnbd_get_io(struct rnbd_io *io, const struct rnbd_msg_io *msg, size_t len)
 {
-	u32 op = le32_to_cpu(msg->rw) & RNBD_OP_MASK;
+	u32 op;
 	int err;
 
 	if (len < RNBD_MSG_IO_MIN_LEN)
 		return -EINVAL;
+	op = le32_to_cpu(msg->rw) & RNBD_OP_MASK;
 	err = rnbd_op_from_wire(le32_to_cpu(msg->rw), &io->opf);
 	if (err)
 		return err;

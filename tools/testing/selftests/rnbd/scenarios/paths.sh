@@ -6,6 +6,7 @@
 #
 # Sessions with several paths: their files at both ends, address families side by side, policies
 # that spread and choose as they promise, statistics.
+RNBD_SESS=box@store # of this form both ends know host names, and show them
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 . "${0%/*}/../lib-path.sh"
