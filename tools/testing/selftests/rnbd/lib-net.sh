@@ -138,21 +138,22 @@ _net_down() {
 	done
 }
 
-# --- trouble ------------------------------------------------------------------------------------
-# For scenarios with several guests; each end only changes what it sends. Never take a link down
-# instead: Soft-RoCE does not survive that.
+# --- bad links ------------------------------------------------------------------------------------
+# Never take a link down for this: Soft-RoCE's management queue pair stops sending for good when
+# one of its packets meets a device that is down.
 
-# link_netem LINK WORDS...: what this guest sends over that link goes through netem with these words.
+# link_netem LINK ARGUMENT...: what this guest sends over that link suffers as netem(8) says, for
+# example link_netem 0 delay 5ms loss 1%. Call it in both guests for both directions.
+# LINK can also be the name of a device, as link_dev prints it.
 link_netem() {
-	local l=$1
-	shift
 	modprobe -q sch_netem || :
-	tc qdisc replace dev "$(link_dev "$l")" root netem limit 100000 "$@"
+	tc qdisc replace dev "$(_link_or_dev "$1")" root netem limit 10000 "${@:2}"
 }
+_link_or_dev() { if [ -e "/sys/class/net/$1" ]; then echo "$1"; else link_dev "$1"; fi; }
 
-# link_cut LINK: this guest sends nothing over that link any more; link_restore LINK: it does again.
+# link_cut LINK: nothing that this guest sends over that link arrives; link_restore LINK: all does.
 link_cut() { link_netem "$1" loss 100%; }
-link_restore() { tc qdisc del dev "$(link_dev "$1")" root; }
+link_restore() { tc qdisc del dev "$(_link_or_dev "$1")" root; }
 
 # --- signals ------------------------------------------------------------------------------------
 # They travel over a serial channel and the lab, not over the network, so that they also work
@@ -174,3 +175,55 @@ await() { wait_for "${2:-60}" test -e "$_sync_dir/$1"; }
 
 # heard GLOB: print the signals so far that match, one a line; fails if there is none.
 heard() { (cd "$_sync_dir" && compgen -G "$1"); }
+
+# --- orders ---------------------------------------------------------------------------------------
+# One guest has another one do things, in order and each to its end; a guest that boots again goes
+# on with the first that was not done.
+
+# order ROLE WORD [ARGUMENT...]: have ROLE run on_WORD ARGUMENT..., and wait for its end.
+order() {
+	local n=1
+	while [ -e "$_sync_dir/done $1 $n" ]; do
+		n=$((n + 1))
+	done
+	signal "order $1 $n ${*:2}"
+	await "done $1 $n" "${ORDER_TIMEOUT:-60}"
+}
+
+# serve_orders SECONDS: carry out what comes until the order "quit". on_* that fails ends the scenario.
+serve_orders() {
+	local n=1 end file text
+	end=$(($(now_ms) + $1 * 1000))
+	while [ "$(now_ms)" -lt "$end" ]; do
+		while [ -e "$_sync_dir/done $LAB_ROLE $n" ]; do
+			n=$((n + 1))
+		done
+		for file in "$_sync_dir/order $LAB_ROLE $n "*; do
+			[ -e "$file" ] || { sleep 0.1; continue; }
+			text=${file##*"/order $LAB_ROLE $n "}
+			note "order $n: $text"
+			if [ "$text" != quit ]; then
+				# shellcheck disable=SC2086 # words
+				on_$text
+			fi
+			signal "done $LAB_ROLE $n"
+			[ "$text" != quit ] || return 0
+		done
+	done
+	note "no order to quit within $1 s"
+	return 1
+}
+
+# What most of them are.
+on_cut() { link_cut "$1"; }
+on_restore() { link_restore "$1"; }
+on_netem() { link_netem "$@"; }
+
+# --- power ----------------------------------------------------------------------------------------
+# Only in the lab. Nothing warns the guest, this one included. The rest of its run is given up, but what
+# it has reported counts, and it must be alive. After guest_reboot its script starts again from the
+# top with LAB_BOOT=2 (then 3, ...), its disks (disks= in the header) as they were, and all signals that
+# were given so far.
+
+guest_kill() { echo "kill $1" >"$LAB_CTL"; }
+guest_reboot() { echo "reboot $1" >"$LAB_CTL"; }

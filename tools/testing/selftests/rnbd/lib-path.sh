@@ -80,6 +80,58 @@ _field() { # FILE FIELD
 # reads_by DISK COUNT [FIO OPTION...]: COUNT reads of 4 KiB, one at a time, all on one CPU.
 reads_by() { fio_run "/dev/$1" randread 4k 1 1 "$2" --cpus_allowed=0 "${@:3}"; }
 
+# --- load -----------------------------------------------------------------------------------------
+
+# load_start DISK: in the background write and verify 200 requests again and again, until load_end.
+load_start() {
+	rm -f "$LAB_TMP/load.stop"
+	_load "/dev/$1" >"$LAB_TMP/load.out" 2>&1 &
+	_load_pid=$!
+}
+_load() {
+	local n=0
+	until [ -e "$LAB_TMP/load.stop" ]; do
+		fio_verify "$1" randwrite 4k-32k 16 1 200 || return 1
+		n=$((n + 1))
+	done
+	echo "$n times 200 requests"
+}
+
+# load_end NAME: end it; one result, ok if no request failed and all data was right.
+load_end() {
+	local rc=0
+	: >"$LAB_TMP/load.stop"
+	wait "$_load_pid" || rc=$?
+	_quote "$(<"$LAB_TMP/load.out")"
+	check_equal "$1" 0 "$rc"
+}
+
+# reader_start DISK: in the background read 4 KiB again and again, one request at a time.
+reader_start() {
+	rm -f "$LAB_TMP/reader.stop"
+	_reader "/dev/$1" >"$LAB_TMP/reader.out" 2>&1 &
+	_reader_pid=$!
+}
+_reader() {
+	local start result
+	until [ -e "$LAB_TMP/reader.stop" ]; do
+		start=$(now_ms)
+		result=$(errno_of pread "$1" 0 4096 direct)
+		echo "$(($(now_ms) - start)) $result"
+	done
+}
+
+# reader_end: end it. reader_longest: milliseconds of the longest read. reader_failed: how many failed.
+reader_end() {
+	: >"$LAB_TMP/reader.stop"
+	wait "$_reader_pid"
+}
+reader_longest() { sort -n "$LAB_TMP/reader.out" | tail -n 1 | cut -d' ' -f1; }
+reader_failed() { grep -cv ' OK$' "$LAB_TMP/reader.out" || :; }
+
+# since MS: milliseconds that have passed since then.
+since() { echo $(($(now_ms) - $1)); }
+
 # session_gone: condition; nothing of the session RNBD_SESS is left at either end, whoever unmaps.
 session_gone() { gone "$RTRS_CLT/$RNBD_SESS" && gone "$RTRS_SRV/$RNBD_SESS"; }
 

@@ -18,6 +18,7 @@
 # In the lab these are set; on a real machine they have the values of a lone guest:
 #	LAB_ROLE	this guest's role (roles= in the header; default "solo")
 #	LAB_N		its number from 1, LAB_GUESTS their count
+#	LAB_BOOT	how often this guest was started, itself included (guest_reboot)
 #	LAB_TMP		scratch directory (tmpfs in the lab), removed at the end
 #	LAB_KERNEL	the kernel asked for: 6.12, 6.1, uml, ...; "host" outside the lab
 
@@ -28,9 +29,10 @@ LAB_ROLE=${LAB_ROLE:-solo}
 LAB_N=${LAB_N:-1}
 LAB_GUESTS=${LAB_GUESTS:-1}
 LAB_KERNEL=${LAB_KERNEL:-host}
+LAB_BOOT=${LAB_BOOT:-1}
 LAB_CTL=${LAB_CTL:-}
 LAB_TMP=$(mktemp -d "${TMPDIR:-/tmp}/rnbd-test.XXXXXX")
-export LAB_ROLE LAB_N LAB_GUESTS LAB_KERNEL LAB_TMP
+export LAB_ROLE LAB_N LAB_GUESTS LAB_KERNEL LAB_BOOT LAB_TMP
 export PATH=$RNBD_TESTS/bin:$PATH:/usr/sbin:/sbin
 
 # --- results ------------------------------------------------------------------------------------

@@ -26,16 +26,27 @@ UML_WORDS = """console=ttyS0 con=null con0=null,fd:{out} ssl=null ssl0=null,fd:{
 
 
 class Guest:
-    """A guest of a run. start() launches it; out and ctl are then readable."""
+    """A guest of a run. start() launches it; out and ctl are then readable. After kill() it can be
+    started again, with the same payload and disks."""
 
     def __init__(self, run, number):
         self.run = run
         self.number = number
         self.role = run.scenario.roles[number - 1]
         self.dir = run.tmp / self.role
-        self.log = run.results / f"{self.role}.log"
+        self.boot = 0           # how often it was started
+        self.running = False    # started and not killed; it may have ended by itself
         self.process = None
         self.ctl = None
+
+    @property
+    def name(self):
+        """Its role, and which start of it this is if not the first; names its files."""
+        return self.role if self.boot < 2 else f"{self.role}.boot{self.boot}"
+
+    @property
+    def log(self):
+        return self.run.results / f"{self.name}.log"
 
     # --- what it starts from ----------------------------------------------------------------------
 
@@ -82,7 +93,7 @@ class Guest:
                     shutil.copyfileobj(file, out, 1 << 20)
         return goal
 
-    def _disks(self):
+    def _make_disks(self):
         """Images of the disks= header (sparse files) and of --disk, in order."""
         found = []
         for number, text in enumerate(self.run.scenario.disks):
@@ -115,6 +126,7 @@ class Guest:
             for link in range(scen.links):
                 name = f"n{pair}{link}"
                 local, remote = (self.run.tmp / f"{pair}.{link}.{n}" for n in (self.number, peer))
+                local.unlink(missing_ok=True)   # of its last life
                 args += ["-netdev", f"dgram,id={name},local.type=unix,local.path={local},"
                          f"remote.type=unix,remote.path={remote}",
                          "-device", f"virtio-net-pci,netdev={name},host_mtu=9000,"
@@ -129,18 +141,20 @@ class Guest:
         return int(1000 * float(found[1])) if found else 2000000
 
     def _qemu(self, ctl):
-        words = f"{QEMU_WORDS} tsc_early_khz={self._tsc_khz()} {self.run.append}"
+        # what the kernel does not know goes into the environment of init
+        words = (f"{QEMU_WORDS} tsc_early_khz={self._tsc_khz()} {self.run.append} "
+                 f"LAB_BOOT={self.boot}")
         if self.run.scenario.icount:
             words += " norandmaps"
         args = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
                 "-no-reboot", "-M", "q35,hpet=off", *self._qemu_cpu(),
                 "-m", self.run.scenario.mem, "-kernel", str(self.run.kernel.image),
-                "-initrd", str(self._initramfs()), "-append", " ".join(words.split()),
+                "-initrd", str(self.initramfs), "-append", " ".join(words.split()),
                 "-chardev", f"file,id=log,path={self.log}", "-serial", "chardev:log",
                 "-device", "virtio-serial-pci,ioeventfd=off",
                 "-chardev", "stdio,id=out,signal=off", "-device", "virtconsole,chardev=out",
                 "-chardev", f"socket,id=ctl,fd={ctl}", "-device", "virtconsole,chardev=ctl"]
-        for number, path in enumerate(self._disks()):
+        for number, path in enumerate(self.disks):
             name = str(path).replace(",", ",,")     # as QEMU wants a comma in a value
             args += ["-drive", f"file={name},format=raw,if=none,id=d{number},cache=unsafe",
                      "-device", f"virtio-blk-pci,drive=d{number},serial=lab{number}"]
@@ -151,14 +165,23 @@ class Guest:
             raise LabError("a UML run has one guest")
         words = UML_WORDS.format(out=1, log=log, ctl=ctl)
         args = [str(self.run.kernel.image), f"mem={self.run.scenario.mem}",
-                f"initrd={self._initramfs()}", f"umid=rnbd-{os.getpid()}-{self.number}",
-                f"uml_dir={self.run.tmp}/uml", *words.split(), *self.run.append.split()]
-        for number, path in enumerate(self._disks()):
+                f"initrd={self.initramfs}",
+                f"umid=rnbd-{os.getpid()}-{self.number}-{self.boot}",
+                f"uml_dir={self.run.tmp}/uml", *words.split(), *self.run.append.split(),
+                f"LAB_BOOT={self.boot}"]
+        for number, path in enumerate(self.disks):
             args.append(f"ubd{chr(ord('a') + number)}={path}")
         return args
 
-    def start(self):
+    def _prepare(self):
         self.dir.mkdir()
+        self.initramfs = self._initramfs()
+        self.disks = self._make_disks()
+
+    def start(self):
+        if not self.boot:
+            self._prepare()
+        self.boot += 1
         self.ctl, theirs = socket.socketpair()
         fds = [theirs.fileno()]
         if self.run.kernel.arch == "um":
@@ -167,10 +190,11 @@ class Guest:
             args = self._uml(theirs.fileno(), log)
         else:
             args = self._qemu(theirs.fileno())
-        with open(self.run.results / f"{self.role}.err", "wb") as err:
+        with open(self.run.results / f"{self.name}.err", "wb") as err:
             self.process = subprocess.Popen(
                 args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err,
                 pass_fds=fds, preexec_fn=die_with_parent, start_new_session=True)
+        self.running = True
         theirs.close()
         for fd in fds[1:]:
             os.close(fd)
@@ -184,15 +208,20 @@ class Guest:
 
     def kill(self):
         """End the guest (UML: with all its processes) and wait for it."""
-        if self.process is None:
+        if not self.running:
             return
+        self.running = False
         try:
             os.killpg(self.process.pid, 9)
         except ProcessLookupError:
             pass
         self.process.wait()
-        self.process.stdout.close()
-        self.ctl.close()
+
+    def close(self):
+        """Forget the channels of a guest that was killed."""
+        if self.process:
+            self.process.stdout.close()
+            self.ctl.close()
 
 
 def parse_size(text):

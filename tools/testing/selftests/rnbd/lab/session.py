@@ -5,6 +5,10 @@ A run passes only if every guest said its end mark, its scenario exited with 0 (
 at least one result was reported and none failed, nothing of ours was left in the kernel, and the
 kernel log holds no complaint. Everything else fails, so a hang or a crash can only fail. Whatever
 happens, no process and no temporary file survives the run.
+
+A scenario can have a guest killed, and started again (guest_kill and guest_reboot of lib-net.sh). Of a
+life that ended so nothing is expected, but its results and its kernel log are judged as ever; and
+a guest that was gone already when it was to be killed fails the run.
 """
 import atexit
 import dataclasses
@@ -45,8 +49,11 @@ def _forget_dead():
 
 @dataclasses.dataclass
 class Report:
-    """What one guest has told so far."""
-    out: object = None          # its KTAP file
+    """What one guest has told so far, in one life."""
+    name: str                   # of its files
+    log: pathlib.Path
+    out: object                 # its KTAP file
+    killed: bool = False        # on purpose
     partial: bytes = b""
     ctl_partial: bytes = b""
     booted: float = None
@@ -94,7 +101,10 @@ class Run:
         _forget_dead()
         self.tmp = pathlib.Path(tempfile.mkdtemp(prefix=f"rnbd-lab-{os.getpid()}-"))
         self.guests = [Guest(self, n) for n in range(1, self.scenario.guests + 1)]
-        self.reports = {g: Report() for g in self.guests}
+        self.reports = {}       # of the present life of each guest
+        self.lives = []         # all reports
+        self.signals = []       # for guests that boot again
+        self.orders = []        # (word, role): guests to be killed
         self.selector = selectors.DefaultSelector()
         _active.add(self)
         try:
@@ -110,16 +120,17 @@ class Run:
         _active.discard(self)
         for guest in self.guests:
             guest.kill()
+            guest.close()
         self.selector.close()
-        for report in self.reports.values():
-            if report.out:
-                report.out.close()
+        for report in self.lives:
+            report.out.close()
         shutil.rmtree(self.tmp, ignore_errors=True)
 
     def _launch(self, guest):
         guest.start()
-        report = self.reports[guest]
-        report.out = open(self.results / f"{guest.role}.ktap", "w")
+        report = Report(guest.name, guest.log, open(self.results / f"{guest.name}.ktap", "w"))
+        self.reports[guest] = report
+        self.lives.append(report)
         self.selector.register(guest.process.stdout, selectors.EVENT_READ, (guest, "out"))
         self.selector.register(guest.ctl, selectors.EVENT_READ, (guest, "ctl"))
 
@@ -140,6 +151,7 @@ class Run:
                 self._give_up(now)
             for key, _ in self.selector.select(min(0.5, max(0.01, deadline - now))):
                 self._read(key)
+            self._obey()
             if not hurried and self._guest_failed():
                 hurried = True
                 deadline = min(deadline, time.monotonic() + GRACE_AFTER_FAILURE)
@@ -150,12 +162,12 @@ class Run:
 
     def _guest_failed(self):
         """True once some guest has gone and failed: its peers may wait for it in vain."""
-        gone = set(self.guests) - self._open_outputs()
-        return any(not self.reports[g].ended or self.reports[g].status not in (0, KTAP_SKIP)
-                   for g in gone)
+        gone = [self.reports[g] for g in set(self.guests) - self._open_outputs()]
+        return any(not r.ended or r.status not in (0, KTAP_SKIP) for r in gone if not r.killed)
 
     def _give_up(self, now):
-        stuck = [g for g in self.guests if not self.reports[g].ended]
+        stuck = [g for g in self.guests
+                 if not (self.reports[g].ended or self.reports[g].killed)]
         for guest in stuck:
             self.reasons.append(f"{guest.role}: not finished after {now - self.started:.0f} s")
             guest.tell("dump")
@@ -183,11 +195,17 @@ class Run:
     def _message(self, guest, report, text):
         word, _, rest = text.partition(" ")
         if word == "signal":
+            self.signals.append(text)
             for other in self.guests:
-                if other is not guest and other.process:
+                if other is not guest and other.running:
                     other.tell(text)
+        elif word in ("kill", "reboot"):
+            self.orders.append((word, rest))
         elif word == "boot":
             report.booted = time.monotonic() - self.started
+            if guest.boot > 1:
+                for signal in self.signals:
+                    guest.tell(signal)
         elif word == "exit":
             report.status = int(rest)
         elif word == "left":
@@ -200,54 +218,86 @@ class Run:
         stamp = f"[{time.monotonic() - self.started:6.1f}] {line}"
         print(stamp, file=report.out, flush=True)
         if self.verbose:
-            print(f"{guest.role} {stamp}", flush=True)
+            print(f"{report.name} {stamp}", flush=True)
+
+    # --- killing ----------------------------------------------------------------------------------
+
+    def _obey(self):
+        """Kill guests as scenarios have asked for; not amid the reading of their channels."""
+        while self.orders:
+            word, role = self.orders.pop(0)
+            guest = next((g for g in self.guests if g.role == role), None)
+            if not guest or not self._kill(guest):
+                self.reasons.append(f"{role}: is not there to be killed")
+            elif word == "reboot":
+                self._launch(guest)
+
+    def _kill(self, guest):
+        """Returns False if it does not run: it ended, crashed or was killed before."""
+        report = self.reports[guest]
+        if not guest.running or guest.process.poll() is not None or report.ended:
+            return False
+        report.killed = True
+        guest.kill()
+        # what it has said before counts
+        for channel in (guest.process.stdout, guest.ctl):
+            while channel in self.selector.get_map():
+                self._read(self.selector.get_key(channel))
+        guest.close()
+        return True
 
     # --- judging ----------------------------------------------------------------------------------
 
-    def _judge_guest(self, guest, report):
-        say = lambda text: self.reasons.append(f"{guest.role}: {text}")
-        for name in report.failed:
-            say(f"not ok {name}")
+    def _judge_end(self, report, say):
+        """What is expected of a guest that was not killed."""
         if report.status is None:
             say("the scenario did not end")
         elif report.status not in (0, KTAP_SKIP):
             say(f"the scenario exited with {report.status}")
         if report.passed + len(report.failed) + len(report.skipped) == 0:
             say("no result was reported")
-        for text in report.left:
-            say(f"left in the kernel: {text}")
         if not report.ended:
             say("no end mark")
-        if guest.log.exists():
-            for line in klog.complaints(guest.log, self.scenario.allow)[:8]:
+
+    def _judge_life(self, report):
+        say = lambda text: self.reasons.append(f"{report.name}: {text}")
+        for name in report.failed:
+            say(f"not ok {name}")
+        for text in report.left:
+            say(f"left in the kernel: {text}")
+        if not report.killed:
+            self._judge_end(report, say)
+        if report.log.exists():
+            for line in klog.complaints(report.log, self.scenario.allow)[:8]:
                 say(f"kernel: {line}")
         else:
             say("no kernel log")
 
     def _judge(self):
-        for guest, report in self.reports.items():
-            self._judge_guest(guest, report)
+        for report in self.lives:
+            self._judge_life(report)
         if self.reasons:
             return FAIL, self.reasons
-        if all(r.status == KTAP_SKIP for r in self.reports.values()):
-            return SKIP, [name for r in self.reports.values() for name in r.skipped]
+        ended = [r for r in self.lives if not r.killed]
+        if all(r.status == KTAP_SKIP for r in ended):
+            return SKIP, [name for r in ended for name in r.skipped]
         return PASS, []
 
     def tail(self, context=4, lines=15):
         """What the guests printed around failed results and at their end."""
         text = []
-        for guest in self.guests:
-            path = self.results / f"{guest.role}.ktap"
+        for report in self.lives:
+            path = self.results / f"{report.name}.ktap"
             shown = path.read_text(errors="replace").splitlines() if path.exists() else []
             wanted = set(range(max(0, len(shown) - lines), len(shown)))
             for number, line in enumerate(shown):
                 if "] not ok " in line:
                     wanted.update(range(max(0, number - context),
                                         min(len(shown), number + context)))
-            text += [f"{guest.role} | {shown[number]}" for number in sorted(wanted)]
-            error = self.results / f"{guest.role}.err"
-            if error.exists() and not self.reports[guest].booted:
-                text += [f"{guest.role} ! {line}" for line in
+            text += [f"{report.name} | {shown[number]}" for number in sorted(wanted)]
+            error = self.results / f"{report.name}.err"
+            if error.exists() and not report.booted:
+                text += [f"{report.name} ! {line}" for line in
                          error.read_text(errors="replace").splitlines()[-8:]]
         return text
 

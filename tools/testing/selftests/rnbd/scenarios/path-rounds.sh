@@ -87,20 +87,11 @@ check "fio" fio_verify "/dev/$disk" randwrite 4k-32k 16 1 50
 before=$(memory)
 
 test_start "$ROUNDS rounds under load"
-: >"$LAB_TMP/go"
-(
-	while [ -e "$LAB_TMP/go" ]; do
-		fio_verify "/dev/$disk" randwrite 4k-32k 16 1 100 || exit 1
-	done
-) >"$LAB_TMP/fio.out" 2>&1 &
-fio=$!
+load_start "$disk"
 check "disconnect-and-reconnect" on_all reconnects "$ROUNDS"
 check "disconnect-by-the-server" on_all server_disconnects $((ROUNDS / 10))
 check "remove-and-add" on_all removes $((ROUNDS / 5))
-rm "$LAB_TMP/go"
-rc=0; wait "$fio" || rc=$?
-_quote "$(<"$LAB_TMP/fio.out")"
-check_equal "no-failed-io-and-data-right" 0 "$rc"
+load_end "no-failed-io-and-data-right"
 check "device-open-2" state_is "$disk" open
 check "all-paths-connected" paths_are $((WIDTH + 1))
 note "slab and per-CPU memory: $before KiB before, $(memory) KiB after"

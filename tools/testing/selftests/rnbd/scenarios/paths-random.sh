@@ -26,16 +26,6 @@ path_pairs_start
 sess=$RTRS_CLT/$RNBD_SESS
 disk=$(rnbd_map "$(path_args 0 1 2 3)" "device_path=$null")
 
-# verify_until FILE: write and verify again and again until FILE exists
-verify_until() {
-	local n=0
-	while [ ! -e "$1" ]; do
-		fio_verify "/dev/$disk" randwrite 4k-32k 16 1 200 || return 1
-		n=$((n + 1))
-	done
-	echo "$n times 200 requests"
-}
-
 test_start "$ACTIONS actions, one after the other"
 # the model: up, down, or gone, for each link
 model=(up up up up)
@@ -96,8 +86,7 @@ agree() { # the model and the kernel
 	done
 }
 
-verify_until "$LAB_TMP/stop" >"$LAB_TMP/verify.out" 2>&1 &
-verify=$!
+load_start "$disk"
 good=1
 for ((n = 0; n < ACTIONS && good; n++)); do
 	kind=${kinds[RANDOM % ${#kinds[@]}]} link=$((RANDOM % LINKS))
@@ -108,11 +97,8 @@ for ((n = 0; n < ACTIONS && good; n++)); do
 	note "$n: $kind $link (${model[*]})"
 	"act_$kind" $link && agree || good=
 done
-: >"$LAB_TMP/stop"
-rc=0; wait "$verify" || rc=$?
-_quote "$(<"$LAB_TMP/verify.out")"
+load_end "no-failed-io-and-data-right"
 check "every-action-ends-as-it-must" test -n "$good"
-check_equal "no-failed-io-and-data-right" 0 "$rc"
 check "device-open" state_is "$disk" open
 
 # all_up: whatever became of the paths, have all of them connected
