@@ -103,7 +103,7 @@ test_start "unmap"
 exec 7<"/dev/$one"
 check_fails "unmap-in-use" unmap -w 1 one
 check "unmap-in-use-still-open" file_is "/sys/block/$one/rnbd/state" open
-unmap -w 60 one >"$LAB_TMP/busy" 2>&1 &
+unmap -w 60 one >"$LAB_TMP/busy" 2>&1 7<&- &
 busy=$!
 check "unmap-waits" wait_for 30 file_has "$LAB_TMP/busy" "$one is in use"
 exec 7<&-
