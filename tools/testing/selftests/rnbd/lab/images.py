@@ -29,7 +29,7 @@ PROGRAMS = """bash basename blkdiscard blkid blkparse blktrace blockdev cat chmo
     nproc nsenter nvme od paste pgrep ping printf ps readlink realpath rdma rm rmdir rping sed
     seq setsid sfdisk sha256sum shuf sleep sort stat stdbuf strace stty sync tac tail taskset tc
     tee test timeout touch tr trace-cmd true truncate udaddy udevadm umount uname uniq unshare wc
-    wipefs xfs_io xfs_repair xfs_growfs""".split()
+    wipefs xfs_io xfs_repair xfs_growfs resize2fs""".split()
 
 LINKS = {"modprobe": "kmod", "insmod": "kmod", "rmmod": "kmod", "lsmod": "kmod",
          "modinfo": "kmod", "depmod": "kmod", "awk": "gawk", "[": "test"}

@@ -45,6 +45,7 @@ server() {
 	await client-again 90
 	check "session-known-again" sess_up "$RNBD_SESS"
 	check_equal "one-writer-again" 1 "$(writers)"
+	signal server-has-looked
 	await client-done 60
 	check "server-idle" wait_for 20 server_idle
 }
@@ -74,6 +75,7 @@ client_again() {
 	check "abi67-maps-again" wait_for 20 rnbd_map "$(path_args 0 1)" device_path=/dev/nullb0
 	check "fio" fio_verify /dev/rnbd0 randwrite 4k-32k 16 1 100
 	signal client-again
+	await server-has-looked 60
 	check "unmap" rnbd_unmap rnbd0
 	check "nothing-left" wait_for 20 nothing_mapped
 	signal client-done
