@@ -37,8 +37,7 @@ expect_errno OK write "$sess/force_close" 1
 check "open-until-it-does-I/O" state_is "$a" open
 expect_errno EIO pread "/dev/$a" 0 4096 direct
 check "closed-by-force_close" wait_for 5 state_is "$a" closed
-logged() { dmesg | grep -q -- "$1"; }
-check "closed-is-logged" logged "<$disk0@$RNBD_SESS> closed by the server"
+check "closed-is-logged" log_has "<$disk0@$RNBD_SESS> closed by the server"
 check "the-other-device-stays-open" state_is "$b" open
 check_equal "the-other-device-works" "$sum" "$(sum_of "/dev/$b")"
 before=$(now_ms)
@@ -147,6 +146,17 @@ touch "$LAB_TMP/stop"
 wait $changer
 expect_errno OK write "$params/dev_search_path" /
 
+test_start "a session with as many devices as it may have"
+check "max_sess_devices-mode" mode_is "$params/max_sess_devices" 644
+expect_errno OK write "$params/max_sess_devices" 1
+map_gives "max_sess_devices-reached" ENOSPC "sessname=$RNBD_SESS device_path=$disk2"
+d=$(rnbd_map sessname=other "device_path=$disk2")
+rnbd_unmap "$d"
+expect_errno OK write "$params/max_sess_devices" 2
+check "max_sess_devices-raised" rnbd_map "device_path=$disk2"
+rnbd_unmap "$(rnbd_disk_of "$RNBD_SESS" "$disk2")"
+expect_errno OK write "$params/max_sess_devices" 1024
+
 test_start "who else uses a disk"
 dir=$srv/${disk1#/dev/}
 check "local_openers-mode" mode_is "$dir/local_openers" 444
@@ -155,8 +165,8 @@ exec 7<"$disk1"
 check "local_openers-one" attr_is "$dir/local_openers" 1
 d=$(rnbd_map sessname=other "device_path=$disk1" access_mode=ro)
 check "local_openers-mappings-do-not-count" attr_is "$dir/local_openers" 1
-check "local_openers-logged" \
-	logged "<$disk1@other>: .*in use on this machine, too: open 1 times"
+check "local_openers-logged" log_has \
+	"<$disk1@other>: .*in use on this machine, too: open 1 times"
 exec 7<&-
 check "local_openers-none-again" attr_is "$dir/local_openers" 0
 rnbd_unmap "$d"
