@@ -327,7 +327,7 @@ const struct test rnbd_tests[] = {
 	{ "secure-erase", BAD(95, 0, .rw = OP_SECURE_ERASE, .bytes = 4096) },
 	{ "write-as-read", BAD_DIR(.rw = OP_WRITE, BOTH(4096)) },
 	{ "read-as-write", BAD_DIR(.rw = OP_READ, BOTH(4096)) },
-	{ "read-only-mapping", read_only },
+	{ "abi71-read-only-mapping", read_only },
 	{ "mode-by-reopening", mode_by_reopening },
 	{ "access-rule", access_rule },
 	{ "two-names", two_names },

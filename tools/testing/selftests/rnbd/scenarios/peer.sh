@@ -14,21 +14,21 @@ big=$(null_blk_up 16 blocksize=4096)
 modprobe -q dm_delay || :
 slow=$(dm_up slow "0 $(sectors "$dev") delay $(null_blk_up 64) 0 1500")
 
-# report PREFIX < what rnbd-peer prints: its results become ours.
+# report SUFFIX < what rnbd-peer prints: its results become ours.
 report() {
 	local line name end=""
 	while IFS= read -r line; do
 		case $line in
-		"ok "*) test_ok "$1-${line#ok }" ;;
+		"ok "*) test_ok "${line#ok }-$1" ;;
 		"not ok "*)
 			name=${line#not ok }
-			test_fail "$1-${name%% #*}" "${name#* # }"
+			test_fail "${name%% #*}-$1" "${name#* # }"
 			;;
 		done) end=1 ;;
 		*) echo "${line/#[!#]/# &}" ;;
 		esac
 	done
-	[ -n "$end" ] || test_fail "$1-rnbd-peer" "ended early"
+	[ -n "$end" ] || test_fail "rnbd-peer-$1" "ended early"
 }
 
 # one_way NAME GROUPS [PARAMETER...]: load the server with these, run the cases, unload.
