@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=120 kernel=any,uml
+# lab: guests=1 timeout=120 kernel=uml
 #
 # Log lines begin with what people filter for, the device or the session, and none alarms; and
 # modinfo tells all parameters.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=300 kernel=any,uml mem=2G
+# lab: guests=1 timeout=300 kernel=uml mem=2G
 #
 # Polled queues: they really carry polled I/O, which nothing but polling completes; on every path,
 # also one that was added later, after loss and recovery, and with a CPU offline at map time.

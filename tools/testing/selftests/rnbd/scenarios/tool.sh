@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=240 kernel=any,uml
+# lab: guests=1 timeout=240 kernel=uml
 #
 # The habits of users: every command of the rnbd tool, done by a double that reads and writes as the
 # tool does (rnbd-tool.sh), and the steps of the two tests that blktests has for RNBD.
