@@ -122,7 +122,9 @@ void rtrs_clt_link_release(struct rtrs_clt_path *path)
  * @path: path
  *
  * As long as none is up only one path at a time connects, so that a server does not
- * create the session twice (quirk 14.4).  Process context.
+ * create the session twice (quirk 14.4).  With one that is up the server must know the
+ * session: if it had to create it, it would know nothing of what the user has there.
+ * Process context.
  * Return: whether it may; rtrs_clt_lone_put() follows.
  */
 bool rtrs_clt_lone_get(struct rtrs_clt_path *path)
@@ -132,10 +134,9 @@ bool rtrs_clt_lone_get(struct rtrs_clt_path *path)
 
 	spin_lock(&clt->link_lock);
 	ok = clt->nr_up || !clt->lone_path;
-	if (ok && !clt->nr_up) {
+	path->first_conn = !clt->nr_up;
+	if (ok && path->first_conn)
 		clt->lone_path = path;
-		path->first_conn = true;	/* the server knows none, or forgets them */
-	}
 	spin_unlock(&clt->link_lock);
 	return ok;
 }
@@ -154,6 +155,26 @@ void rtrs_clt_lone_put(struct rtrs_clt_path *path)
 	if (clt->lone_path == path)
 		clt->lone_path = NULL;
 	spin_unlock(&clt->link_lock);
+}
+
+/**
+ * rtrs_clt_link_forgotten - the server does not know the session any more
+ * @clt: session
+ *
+ * It has restarted, or has lost all paths, before this side did.  What is still taken for
+ * connected is dead, and has to go before the session can begin anew, so that the user
+ * hears of it.  Process context.
+ */
+void rtrs_clt_link_forgotten(struct rtrs_clt *clt)
+{
+	struct rtrs_clt_path *path;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(path, &clt->paths, entry) {
+		if (rtrs_clt_path_connected(path))
+			rtrs_clt_path_fail(path, READ_ONCE(path->gen), -ECONNRESET);
+	}
+	rcu_read_unlock();
 }
 
 /**

@@ -154,10 +154,8 @@ int rtrs_clt_paths_insert(struct rtrs_clt *clt, struct rtrs_clt_path *path)
 
 	mutex_lock(&clt->paths_mutex);
 	err = check_insert(clt, path);
-	if (!err) {
-		path->first_conn = list_empty(&clt->paths);
+	if (!err)
 		list_add_tail_rcu(&path->entry, &clt->paths);
-	}
 	mutex_unlock(&clt->paths_mutex);
 	return err;
 }

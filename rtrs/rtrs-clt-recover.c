@@ -99,7 +99,6 @@ static int connect_all(struct rtrs_clt_path *path)
 	err = rtrs_clt_cons_connect(path, 0, 1);
 	if (err)
 		return err;
-	path->first_conn = true;	/* from now on the session may be created again */
 	err = rtrs_clt_adopt(path);
 	if (!err)
 		err = rtrs_clt_slots_create(path);
@@ -234,6 +233,8 @@ static void attempt_failed(struct rtrs_clt_path *path, int err)
 	if (path->established)
 		path->fail_cnt++;
 	plan_retry(path);
+	if (err == -ENXIO && !path->first_conn)
+		rtrs_clt_link_forgotten(path->clt);
 	end_attempt(path);
 
 	if (!again)

@@ -218,7 +218,7 @@ struct rtrs_clt_path {
 	bool			live;		/* connections exist */
 	bool			counted;	/* in rtrs_clt.nr_up */
 	bool			established;	/* was CONNECTED at least once */
-	bool			first_conn;	/* the server may create the session */
+	bool			first_conn;	/* none was up: the server may create the session */
 	bool			give_up;	/* further attempts cannot succeed */
 	u32			mr_pages;	/* of a registration */
 	unsigned long		settled_at;	/* jiffies: not earlier even in a hurry */
@@ -320,6 +320,7 @@ void rtrs_clt_link_up(struct rtrs_clt_path *path);
 void rtrs_clt_link_release(struct rtrs_clt_path *path);
 bool rtrs_clt_lone_get(struct rtrs_clt_path *path);
 void rtrs_clt_lone_put(struct rtrs_clt_path *path);
+void rtrs_clt_link_forgotten(struct rtrs_clt *clt);
 
 /* ---- rtrs-clt-sysfs.c ---- */
 extern struct class rtrs_clt_class;

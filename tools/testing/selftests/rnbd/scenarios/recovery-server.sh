@@ -85,12 +85,33 @@ one_busy_path() {
 	reader_start "$disk"
 }
 
+# The server has a new life that knows no devices before the client has noticed that its second
+# path is dead, so that the client was never without a path.
+behind_a_dead_link() {
+	local start
+	sum=$(fill_random "/dev/$disk")
+	order server cut 1
+	link_cut 1
+	order server unload
+	start=$(now_ms)
+	order server load
+	check "dead-link-path-0-is-back" wait_for $RETURN path_is 0 connected
+	check "dead-link-io-works" wait_for $RETURN reads
+	note "dead link: server back -> I/O: $(since "$start") ms"
+	link_restore 1
+	order server restore 1
+	returned dead-link "$start"
+}
+reads() { [ "$(errno_of pread "/dev/$disk" 0 4096 direct)" = OK ]; }
+
 client() {
 	load_rnbd_client
 	rxe_up
 	await server-up-1 60
 	disk=$(rnbd_map "$(path_args 0 1)" device_path=/dev/vda)
 	reload
+	test_start "the server restarts behind a link that died unnoticed"
+	behind_a_dead_link
 	test_start "the server is killed, I/O on both paths"
 	reboot busy_paths 2
 	test_start "the server is killed, I/O on one path"
