@@ -123,7 +123,6 @@ static struct rnbd_clt_dev *create(struct rnbd_clt_session *sess,
 	dev->nr = nr;
 	strscpy(dev->path, opts->device_path, sizeof(dev->path));
 	dev->access_mode = opts->access_mode;
-	dev->may_hold = true;
 	mutex_init(&dev->ctl_lock);
 	INIT_DELAYED_WORK(&dev->abort_work, abort_work);
 	INIT_WORK(&dev->unmap_work, unmap_work);
@@ -158,7 +157,6 @@ static void set_unmapped(struct rnbd_clt_dev *dev)
 /* The disk is live, the device UNMAPPED.  The device may be gone afterwards. */
 static void take_down(struct rnbd_clt_dev *dev)
 {
-	rnbd_clt_hold_end(dev, false);
 	del_gendisk(dev->gd);
 	cancel_delayed_work_sync(&dev->abort_work);
 	cancel_work_sync(&dev->unknown_work);
@@ -361,9 +359,9 @@ void rnbd_clt_unmap_finish(struct rnbd_clt_dev *dev, enum rnbd_clt_unmap_mode mo
 
 	/* The last reference of the session shall be ours, not that of the disk. */
 	refcount_inc(&sess->users);
+	rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
 	if (mode == RNBD_CLT_UNMAP_FORCE) {
 		queue_delayed_work(rnbd_clt_wq, &dev->abort_work, RNBD_CLT_ABORT_DELAY);
-		rnbd_clt_hold_end(dev, false);
 		blk_mark_disk_dead(dev->gd);
 	}
 	take_down(dev);

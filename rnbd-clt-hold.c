@@ -29,7 +29,7 @@
  */
 bool rnbd_clt_holds(const struct rnbd_clt_dev *dev)
 {
-	return READ_ONCE(dev->sess->hold_ms) && READ_ONCE(dev->may_hold) &&
+	return READ_ONCE(dev->sess->hold_ms) && READ_ONCE(dev->hold) != RNBD_CLT_HOLD_OVER &&
 	       READ_ONCE(dev->state) != RNBD_CLT_DEV_UNMAPPED;
 }
 
@@ -47,36 +47,39 @@ void rnbd_clt_hold_request(struct request *rq)
 	blk_mq_delay_kick_requeue_list(q, RETRY_MS);
 }
 
-static void hold(struct rnbd_clt_dev *dev)
+static void start_holding(struct rnbd_clt_dev *dev)
 {
-	if (dev->held || !dev->mapped || dev->state != RNBD_CLT_DEV_CLOSED || !dev->may_hold)
+	if (dev->hold != RNBD_CLT_HOLD_MAY || !dev->mapped || dev->state != RNBD_CLT_DEV_CLOSED)
 		return;
-	dev->held = true;
+	WRITE_ONCE(dev->hold, RNBD_CLT_HOLD_ON);
 	blk_mq_quiesce_queue_nowait(dev->gd->queue);
 }
 
-static void let_go(struct rnbd_clt_dev *dev)
+static void stop_holding(struct rnbd_clt_dev *dev, enum rnbd_clt_hold next)
 {
-	if (!dev->held)
-		return;
-	dev->held = false;
-	blk_mq_unquiesce_queue(dev->gd->queue);
+	bool held = dev->hold == RNBD_CLT_HOLD_ON;
+
+	lockdep_assert_held(&dev->sess->lock);
+	WRITE_ONCE(dev->hold, next);
+	if (held)
+		blk_mq_unquiesce_queue(dev->gd->queue);
 }
 
-/* A hold time that is set later is for the next loss. */
-static void stop_holding(struct rnbd_clt_session *sess)
+/*
+ * A hold time that is set later is for the next loss.  A device that is being mapped or
+ * unmapped is not meant.
+ */
+static void stop_all(struct rnbd_clt_session *sess)
 {
 	struct rnbd_clt_dev *dev;
 
 	lockdep_assert_held(&sess->lock);
 	list_for_each_entry(dev, &sess->devs, entry) {
-		if (dev->state == RNBD_CLT_DEV_OPEN)
+		if (dev->state != RNBD_CLT_DEV_CLOSED)
 			continue;
-		WRITE_ONCE(dev->may_hold, false);
-		if (dev->held)
-			rnbd_clt_log(pr_err, dev, "I/O has waited for %u ms, fails from now on\n",
-				     sess->hold_ms);
-		let_go(dev);
+		if (dev->hold == RNBD_CLT_HOLD_ON)
+			rnbd_clt_log(pr_err, dev, "I/O has waited long enough, fails from now on\n");
+		stop_holding(dev, RNBD_CLT_HOLD_OVER);
 	}
 }
 
@@ -95,26 +98,25 @@ void rnbd_clt_hold_start(struct rnbd_clt_session *sess, bool newly_closed)
 	if (!newly_closed)
 		return;
 	if (!sess->hold_ms) {
-		stop_holding(sess);
+		stop_all(sess);
 		return;
 	}
 	list_for_each_entry(dev, &sess->devs, entry)
-		hold(dev);
+		start_holding(dev);
 	mod_delayed_work(rnbd_clt_wq, &sess->hold_work, msecs_to_jiffies(sess->hold_ms));
 }
 
 /**
  * rnbd_clt_hold_end() - a device is open again, or will not be
  * @dev: device
- * @again: may it hold at the next loss of the link?
+ * @hold: %RNBD_CLT_HOLD_MAY, for the next loss of the link, or %RNBD_CLT_HOLD_OVER
  *
- * Context: may not sleep.
+ * Context: process; does not sleep.
  */
-void rnbd_clt_hold_end(struct rnbd_clt_dev *dev, bool again)
+void rnbd_clt_hold_end(struct rnbd_clt_dev *dev, enum rnbd_clt_hold hold)
 {
 	spin_lock(&dev->sess->lock);
-	WRITE_ONCE(dev->may_hold, again);
-	let_go(dev);
+	stop_holding(dev, hold);
 	spin_unlock(&dev->sess->lock);
 }
 
@@ -130,6 +132,6 @@ void rnbd_clt_hold_work(struct work_struct *work)
 						     struct rnbd_clt_session, hold_work);
 
 	spin_lock(&sess->lock);
-	stop_holding(sess);
+	stop_all(sess);
 	spin_unlock(&sess->lock);
 }

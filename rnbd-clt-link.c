@@ -145,7 +145,7 @@ static void reopen_all(struct rnbd_clt_session *sess)
 		if (err) {
 			rnbd_clt_log(pr_err, dev, "not opened again: %d\n", err);
 			if (err != -ECONNABORTED)	/* else the link is lost once more */
-				rnbd_clt_hold_end(dev, false);
+				rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
 		}
 		put_disk(dev->gd);
 	}
@@ -267,7 +267,7 @@ int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
 		rnbd_clt_log(pr_info, dev, "grown on the server from %llu to %llu sectors\n",
 			     (u64)old, geo.nsectors);
 	set_capacity_and_notify(dev->gd, geo.nsectors);
-	rnbd_clt_hold_end(dev, true);
+	rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_MAY);
 	rnbd_clt_log(pr_info, dev, "open again\n");
 	send_uevent(dev, KOBJ_ONLINE);
 	return 0;
@@ -328,7 +328,7 @@ static bool close_unknown(struct rnbd_clt_dev *dev)
 	spin_lock(&sess->lock);
 	if (dev->state == RNBD_CLT_DEV_OPEN && dev->device_id == READ_ONCE(dev->unknown_id)) {
 		WRITE_ONCE(dev->state, RNBD_CLT_DEV_CLOSED);
-		WRITE_ONCE(dev->may_hold, false);
+		WRITE_ONCE(dev->hold, RNBD_CLT_HOLD_OVER);
 		dev->open_gen = sess->link_gen - 1;
 		dev->tried_gen = sess->link_gen;
 		closed = true;

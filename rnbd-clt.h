@@ -130,6 +130,13 @@ enum rnbd_clt_dev_state {
 	RNBD_CLT_DEV_UNMAPPED,	/* final */
 };
 
+/* What becomes of requests that cannot be sent, see rnbd-clt-hold.c. */
+enum rnbd_clt_hold {
+	RNBD_CLT_HOLD_MAY,	/* they may wait for the link, if the session has a hold time */
+	RNBD_CLT_HOLD_ON,	/* they wait: the queue is quiesced */
+	RNBD_CLT_HOLD_OVER,	/* they fail */
+};
+
 /* One link in ctl/devices, two with device_links=both. */
 #define RNBD_CLT_NR_LINKS	2
 
@@ -143,8 +150,7 @@ enum rnbd_clt_dev_state {
  * @tried_gen: link generation of the last try to open it again, ditto
  * @mapped: everything is in place, the device may be unmapped, ditto
  * @offline: state went to CLOSED, users have not been told yet, ditto
- * @may_hold: requests may wait for the link, ditto; see rnbd-clt-hold.c
- * @held: the queue is quiesced, ditto
+ * @hold: see there, ditto
  * @unknown_id: device id that the server does not know any more
  * @unknown_work: closes the device if that is its id
  * @entry: on &rnbd_clt_session.devs, until the server has been told to close
@@ -169,8 +175,7 @@ struct rnbd_clt_dev {
 	u32			tried_gen;
 	bool			mapped;
 	bool			offline;
-	bool			may_hold;
-	bool			held;
+	enum rnbd_clt_hold	hold;
 	u32			unknown_id;
 	struct work_struct	unknown_work;
 	struct list_head	entry;
@@ -277,7 +282,7 @@ void rnbd_clt_dev_unknown_work(struct work_struct *work);
 bool rnbd_clt_holds(const struct rnbd_clt_dev *dev);
 void rnbd_clt_hold_request(struct request *rq);
 void rnbd_clt_hold_start(struct rnbd_clt_session *sess, bool newly_closed);
-void rnbd_clt_hold_end(struct rnbd_clt_dev *dev, bool again);
+void rnbd_clt_hold_end(struct rnbd_clt_dev *dev, enum rnbd_clt_hold hold);
 void rnbd_clt_hold_work(struct work_struct *work);
 
 /* ---- rnbd-clt-msg.c ---- */
