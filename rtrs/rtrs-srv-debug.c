@@ -24,7 +24,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "rtrs-srv.h"
+#include "rtrs-srv-debug.h"
 
 #define STALL_POLL_MS	10
 

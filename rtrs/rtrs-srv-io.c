@@ -19,6 +19,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include "rtrs-srv.h"
+#include "rtrs-srv-debug.h"
 #include "rtrs-srv-trace.h"
 
 static void fill_req(struct rtrs_srv_slot *slot)

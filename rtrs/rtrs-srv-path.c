@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 
 #include "rtrs-srv.h"
+#include "rtrs-srv-debug.h"
 #include "rtrs-srv-trace.h"
 
 /* The first connection that closes takes the others with it, promptly (12.2). */

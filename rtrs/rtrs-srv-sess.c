@@ -17,6 +17,7 @@
 #include <linux/slab.h>
 
 #include "rtrs-srv.h"
+#include "rtrs-srv-debug.h"
 #include "rtrs-srv-trace.h"
 
 static void free_sess(struct rtrs_srv_sess *sess)

@@ -15,6 +15,7 @@
 #include <linux/string.h>
 
 #include "rtrs-srv.h"
+#include "rtrs-srv-debug.h"
 
 MODULE_DESCRIPTION("RDMA transport, server");
 MODULE_AUTHOR("RNBD developers");

@@ -558,38 +558,6 @@ static inline enum rtrs_srv_path_state rtrs_srv_path_state(const struct rtrs_srv
 	return smp_load_acquire(&path->state);	/* rtrs_srv_path_set_state() */
 }
 
-/* ---- rtrs-srv-debug.c: knobs of test builds; others have nothing of it ---- */
-
-#ifdef CONFIG_INFINIBAND_RTRS_DEBUG
-void rtrs_srv_debug_init(void);
-void rtrs_srv_debug_exit(void);
-void rtrs_srv_debug_stall(const struct rtrs_srv_con *con);
-struct rtrs_srv_slot *rtrs_srv_debug_slot(struct rtrs_srv_slot *slot,
-					  const struct rtrs_srv_path *path);
-bool rtrs_srv_debug_no_wait(void);
-u32 rtrs_srv_debug_ext(u32 ext);
-#else
-static inline void rtrs_srv_debug_init(void) {}
-static inline void rtrs_srv_debug_exit(void) {}
-static inline void rtrs_srv_debug_stall(const struct rtrs_srv_con *con) {}
-
-static inline struct rtrs_srv_slot *rtrs_srv_debug_slot(struct rtrs_srv_slot *slot,
-							const struct rtrs_srv_path *path)
-{
-	return slot;
-}
-
-static inline bool rtrs_srv_debug_no_wait(void)
-{
-	return false;
-}
-
-static inline u32 rtrs_srv_debug_ext(u32 ext)
-{
-	return ext;
-}
-#endif
-
 /* ---- rtrs-srv-sysfs.c ---- */
 
 extern const struct kobj_type rtrs_srv_path_ktype;
