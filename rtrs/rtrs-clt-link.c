@@ -121,8 +121,10 @@ void rtrs_clt_link_release(struct rtrs_clt_path *path)
  * rtrs_clt_lone_get - may this path connect now
  * @path: path
  *
- * As long as none is up only one path at a time connects, so that a server does not
- * create the session twice (quirk 14.4).  With one that is up the server must know the
+ * A server that does not know our extensions may create a session twice (quirk 14.4): as
+ * long as none is up only one path at a time connects to it.  The others would have to
+ * wait for an attempt that gets no answer, so with our own server, which finds or creates
+ * in one step, each path is on its own.  With one that is up the server must know the
  * session: if it had to create it, it would know nothing of what the user has there.
  * Process context.
  * Return: whether it may; rtrs_clt_lone_put() follows.
@@ -130,12 +132,13 @@ void rtrs_clt_link_release(struct rtrs_clt_path *path)
 bool rtrs_clt_lone_get(struct rtrs_clt_path *path)
 {
 	struct rtrs_clt *clt = path->clt;
-	bool ok;
+	bool alone, ok;
 
 	spin_lock(&clt->link_lock);
-	ok = clt->nr_up || !clt->lone_path;
 	path->first_conn = !clt->nr_up;
-	if (ok && path->first_conn)
+	alone = path->first_conn && !path->conn.ext_use;	/* of the attempt before */
+	ok = !alone || !clt->lone_path;
+	if (ok && alone)
 		clt->lone_path = path;
 	spin_unlock(&clt->link_lock);
 	return ok;
@@ -155,6 +158,27 @@ void rtrs_clt_lone_put(struct rtrs_clt_path *path)
 	if (clt->lone_path == path)
 		clt->lone_path = NULL;
 	spin_unlock(&clt->link_lock);
+}
+
+/**
+ * rtrs_clt_lone_check - the server has accepted the path's first connection
+ * @path: path that rtrs_clt_lone_get() let connect
+ *
+ * The request may have been on its way for long.  If another path came up meanwhile, and
+ * the server restarted after that, it has created the session for this one.
+ * Process context.
+ * Return: 0, or -EAGAIN: the attempt is in doubt, the next one is not.
+ */
+int rtrs_clt_lone_check(struct rtrs_clt_path *path)
+{
+	struct rtrs_clt *clt = path->clt;
+	int err = 0;
+
+	spin_lock(&clt->link_lock);
+	if (path->first_conn && clt->nr_up)
+		err = -EAGAIN;
+	spin_unlock(&clt->link_lock);
+	return err;
 }
 
 /**

@@ -97,9 +97,10 @@ static int connect_all(struct rtrs_clt_path *path)
 	int err;
 
 	err = rtrs_clt_cons_connect(path, 0, 1);
-	if (err)
-		return err;
-	err = rtrs_clt_adopt(path);
+	if (!err)
+		err = rtrs_clt_lone_check(path);
+	if (!err)
+		err = rtrs_clt_adopt(path);
 	if (!err)
 		err = rtrs_clt_slots_create(path);
 	for (cid = 1; !err && cid < con_num; cid += nr) {

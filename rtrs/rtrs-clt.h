@@ -320,6 +320,7 @@ void rtrs_clt_link_up(struct rtrs_clt_path *path);
 void rtrs_clt_link_release(struct rtrs_clt_path *path);
 bool rtrs_clt_lone_get(struct rtrs_clt_path *path);
 void rtrs_clt_lone_put(struct rtrs_clt_path *path);
+int rtrs_clt_lone_check(struct rtrs_clt_path *path);
 void rtrs_clt_link_forgotten(struct rtrs_clt *clt);
 
 /* ---- rtrs-clt-sysfs.c ---- */

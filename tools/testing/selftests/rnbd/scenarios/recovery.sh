@@ -101,6 +101,25 @@ both_links() {
 	fi
 }
 
+# The attempts of the path whose link stays away must not keep the other one waiting: each of them
+# takes 30 s.
+only_one_back() { # LINK OTHER
+	local start
+	test_start "both links are cut, only link $1 is up again"
+	both_ends cut 0
+	both_ends cut 1
+	check "closed-before-$1" wait_for $NOTICE state_is "$disk" closed
+	wait_for 30 eval 'attempts 0 && attempts 1'
+	start=$(now_ms)
+	both_ends restore "$1"
+	check "open-with-link-$1-alone" wait_for 20 state_is "$disk" open
+	note "link $1 up -> open: $(since "$start") ms"
+	both_ends restore "$2"
+	check "both-paths-after-$1" wait_for $RETURN paths_are 2
+}
+# the path has begun an attempt since it was lost
+attempts() { file_has "$(clt_path "$1")/last_error" . && path_is "$1" disconnected; }
+
 address() {
 	test_start "an address goes and comes back"
 	load_start "$disk"
@@ -121,6 +140,8 @@ client() {
 	if uevents_start "$events"; then heard=1; else heard=; fi
 	one_link
 	both_links
+	only_one_back 0 1
+	only_one_back 1 0
 	address
 	check "unmap" rnbd_unmap "$disk"
 	check "nothing-left" wait_for 20 nothing_mapped
