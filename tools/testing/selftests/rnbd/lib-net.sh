@@ -81,6 +81,7 @@ _link_up_guests() {
 			ip link set "${path##*/}" down
 			ip link set "${path##*/}" name "$dev"
 		fi
+		_netem_up "$dev"
 		_addr_up "$dev" "$(addr_of "$LAB_N" "$l" "$peer")" "$(addr6_of "$LAB_N" "$l" "$peer")"
 	done
 }
@@ -139,21 +140,26 @@ _net_down() {
 }
 
 # --- bad links ------------------------------------------------------------------------------------
-# Never take a link down for this: Soft-RoCE's management queue pair stops sending for good when
-# one of its packets meets a device that is down.
+# Between guests only.  Soft-RoCE's management queue pair is dead for good when the kernel refuses one of
+# its packets: so never take a link down for this, and never put a queueing discipline on a link
+# that is in use. netem is there from the start, and only its parameters change.
+
+_netem_up() { # DEV
+	if ! tc qdisc show dev "$1" root | grep -q netem; then
+		modprobe -q sch_netem || :
+		tc qdisc replace dev "$1" root netem limit 100000
+	fi
+}
 
 # link_netem LINK ARGUMENT...: what this guest sends over that link suffers as netem(8) says, for
-# example link_netem 0 delay 5ms loss 1%. Call it in both guests for both directions.
-# LINK can also be the name of a device, as link_dev prints it.
-link_netem() {
-	modprobe -q sch_netem || :
-	tc qdisc replace dev "$(_link_or_dev "$1")" root netem limit 10000 "${@:2}"
-}
+# example link_netem 0 delay 5ms loss 1%; with no argument it suffers nothing. Call it in both guests
+# for both directions. LINK can also be the name of a device, as link_dev prints it.
+link_netem() { tc qdisc change dev "$(_link_or_dev "$1")" root netem limit 100000 "${@:2}"; }
 _link_or_dev() { if [ -e "/sys/class/net/$1" ]; then echo "$1"; else link_dev "$1"; fi; }
 
 # link_cut LINK: nothing that this guest sends over that link arrives; link_restore LINK: all does.
 link_cut() { link_netem "$1" loss 100%; }
-link_restore() { tc qdisc del dev "$(_link_or_dev "$1")" root; }
+link_restore() { link_netem "$1"; }
 
 # --- signals ------------------------------------------------------------------------------------
 # They travel over a serial channel and the lab, not over the network, so that they also work

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: tier=full guests=2 roles=server,client links=2 timeout=420 kernel=any
+# lab: guests=2 roles=server,client links=2 timeout=420 kernel=any
 #
 #	server: null_blk ====== two cables, rxe at all ends ====== client: rnbd0 over two paths
 #
