@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lab: guests=2 roles=server,client links=2 timeout=420 kernel=any
+#
+#	server: null_blk ====== two cables, rxe at all ends ====== client: rnbd0 over two paths
+#
+# Links that are bad, not cut: packets late, twice, out of order, lost. No data may be wrong and no
+# request fail, and a slow peer is not a dead one. Soft-RoCE does not survive a loss in front of a
+# registration (it carries the registration out again, which fails): both paths may be gone at once
+# then, and the session's hold time is what saves the requests.
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../lib-abi.sh"
+. "${0%/*}/../lib-path.sh"
+
+server() {
+	null_blk_up 64 >/dev/null
+	modprobe rtrs_server sess_queue_depth=64
+	load_rnbd_server
+	rxe_up
+	signal server-ready
+	serve_orders 400
+	check "server-idle" wait_for 20 server_idle
+}
+
+# suffer ARGUMENT...: both links, both directions, as netem(8) says.
+suffer() {
+	local link
+	for link in 0 1; do
+		link_netem "$link" "$@"
+		order server netem "$link" "$@"
+	done
+}
+
+losses() {
+	local l n=0
+	for l in 0 1; do
+		n=$((n + $(cut -d' ' -f1 "$(clt_path "$l")/stats/reconnects")))
+	done
+	echo $n
+}
+
+# under NAME REQUESTS ARGUMENT...
+under() {
+	local name=$1 nr=$2 start
+	shift 2
+	test_start "$name: $*"
+	suffer "$@"
+	start=$(now_ms)
+	check "$name-no-failed-io-and-data-right" \
+		fio_verify "/dev/$disk" randwrite 4k-32k 16 1 "$nr"
+	note "$name: $nr requests written and read in $(since "$start") ms"
+	check "$name-open" wait_for 60 state_is "$disk" open
+}
+
+client() {
+	load_rnbd_client
+	rxe_up
+	await server-ready 60
+	disk=$(rnbd_map "$(path_args 0 1)" device_path=/dev/nullb0)
+	under well 200
+	under late 60 delay 150ms
+	under twice 200 duplicate 5%
+	check_equal "no-path-was-lost" 0 "$(losses)"
+	sess_attr hold_time_ms 60000
+	under lost 200 loss 1%
+	under reordered 100 delay 10ms reorder 5% 50%
+	note "paths lost: $(losses)"
+	suffer
+	check "both-paths" wait_for 60 paths_are 2
+	under well-again 200
+	check "unmap" rnbd_unmap "$disk"
+	check "nothing-left" wait_for 20 nothing_mapped
+	order server quit
+}
+
+"$LAB_ROLE"
