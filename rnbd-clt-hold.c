@@ -78,7 +78,7 @@ static void stop_all(struct rnbd_clt_session *sess)
 		if (dev->state != RNBD_CLT_DEV_CLOSED)
 			continue;
 		if (dev->hold == RNBD_CLT_HOLD_ON)
-			rnbd_clt_log(pr_err, dev, "I/O has waited long enough, fails from now on\n");
+			rnbd_clt_log(pr_err, dev, "I/O has waited long enough, fails now\n");
 		stop_holding(dev, RNBD_CLT_HOLD_OVER);
 	}
 }
