@@ -62,6 +62,15 @@ static bool leads_out(const char *name)
 	return strstr(name, "..");
 }
 
+/*
+ * One component of a path, and not the directory itself: the directories of all
+ * sessions may be side by side in it.  The transport looks, too.
+ */
+static bool sessname_ok(const char *name)
+{
+	return *name && strcmp(name, ".") && !strchr(name, '/') && !leads_out(name);
+}
+
 /**
  * rnbd_srv_path_build() - path of a device that a client wants to open (5.2)
  * @buf: result, %PATH_MAX bytes
@@ -80,7 +89,7 @@ int rnbd_srv_path_build(char *buf, const char *search, const char *sessname,
 
 	if (strlen(search) + strlen(dev_name) >= PATH_MAX)
 		return -EINVAL;
-	if (leads_out(dev_name) || leads_out(sessname) || strchr(sessname, '/'))
+	if (leads_out(dev_name) || !sessname_ok(sessname))
 		return -EINVAL;
 
 	add_search(&path, search, sessname);

@@ -49,6 +49,8 @@ static const struct path_case path_cases[] = {
 	{ "three dots",		"/x", "s", "...", NULL },
 	{ "session leads out",	"/x/%SESSNAME%", "..", "v", NULL },
 	{ "session with slash",	"/x/%SESSNAME%", "a/b", "v", NULL },
+	{ "session of a dot",	"/x/%SESSNAME%", ".", "v", NULL },
+	{ "session of nothing",	"/x/%SESSNAME%", "", "v", NULL },
 };
 
 static void path_desc(const struct path_case *param, char *desc)

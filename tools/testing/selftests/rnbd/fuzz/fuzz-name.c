@@ -32,10 +32,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 	err = rnbd_srv_search_path_set(search, val);
 	MUST(err == 0 || err == -EINVAL);
 	MUST(strlen(search) < PATH_MAX && (!err || !*search));
-	/* the transport lets neither "" nor "." through, the check of OPEN no empty device name */
-	if (*sess && strcmp(sess, ".") && *dev) {
+	/* the check of OPEN lets no empty device name through */
+	if (*dev) {
 		err = rnbd_srv_path_build(buf, search, sess, dev);
 		MUST(err == 0 || err == -EINVAL);
+		/* "" and "." would be the directory of all sessions */
+		MUST(err || (*sess && strcmp(sess, ".")));
 		if (!err)
 			inside(buf, search, dev);
 	}
