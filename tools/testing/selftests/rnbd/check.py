@@ -188,7 +188,7 @@ def scenario_check(kernels, name, scen, results):
     cpus = 1 if scenario.is_uml(name) else min(CPUS, scen.cpus * scen.guests)
     where = results / f"{scen.name}@{name}"
     return Check(f"{scen.name}@{name}", cpus,
-                 lambda: check_scenario(kernels, name, scen, where), scen.tier)
+                 lambda: check_scenario(kernels, name, scen, where), scen.tier_on(name))
 
 
 def negative_check(kernels, name, results):
@@ -247,7 +247,8 @@ def deep_checks(kernels, results):
         yield from of_kernel(name, lambda s: s.name in DEEP_FIRST)
     for wanted in ("quick", "full"):
         for name in slow:
-            yield from of_kernel(name, lambda s: s.name not in DEEP_FIRST and s.tier == wanted)
+            yield from of_kernel(name, lambda s: s.name not in DEEP_FIRST and
+                                  s.tier_on(name) == wanted)
 
 
 def selected(checks, tests, tier):

@@ -17,9 +17,10 @@ import subprocess
 
 from config import CACHE, LAB, TESTS, LabError, OutOfTime, cached, key_of, run, say
 
-PACKAGES = """bash blktrace busybox-static coreutils diffutils dmsetup e2fsprogs fdisk findutils
-    gawk grep ibverbs-providers ibverbs-utils iproute2 iputils-ping jq kmod mdadm mount nbd-client nbd-server nvme-cli
-    perftest procps rdmacm-utils sed strace udev util-linux xfsprogs ethtool trace-cmd""".split()
+PACKAGES = """bash blktrace busybox-static coreutils diffutils dmsetup e2fsprogs ethtool fdisk
+    findutils gawk grep ibverbs-providers ibverbs-utils iproute2 iputils-ping jq kmod lvm2 mdadm
+    mount nbd-client nbd-server nvme-cli perftest procps qemu-utils rdmacm-utils sed strace
+    trace-cmd udev util-linux xfsprogs""".split()
 
 PROGRAMS = """bash basename blkdiscard blkid blkparse blktrace blockdev cat chmod chown cmp comm cp
     cut date dd dirname dmesg dmsetup du e2fsck echo env ethtool expr false fallocate find findmnt
@@ -31,15 +32,19 @@ PROGRAMS = """bash basename blkdiscard blkid blkparse blktrace blockdev cat chmo
     tee test timeout touch tr trace-cmd true truncate udaddy udevadm umount uname uniq unshare wc
     wipefs xfs_io xfs_repair xfs_growfs resize2fs""".split()
 
+# Of Debian's packages too, but only in guests of scenarios that ask for them (programs=).
+EXTRA_PROGRAMS = "lvm qemu-img qemu-io".split()
+
 LINKS = {"modprobe": "kmod", "insmod": "kmod", "rmmod": "kmod", "lsmod": "kmod",
          "modinfo": "kmod", "depmod": "kmod", "awk": "gawk", "[": "test"}
 
 # Loaded by scenarios or by what they use; dependencies come by themselves.
 KERNEL_MODULES = """virtio_pci virtio_console virtio_blk virtio_net configfs ext4 xfs rdma_rxe
     rdma_ucm rdma_cm ib_uverbs ib_umad ib_cm iw_cm null_blk brd loop nbd nvme_rdma nvmet_rdma dummy
-    veth dm_mod dm_delay dm_flakey dm_dust dm_log_writes dm_thin_pool dm_crypt raid1 sch_netem
-    crc32c_generic crc32_generic crc32_pclmul crc32c_intel libcrc32c scsi_debug sg_pool
-    bfq mq_deadline kyber_iosched""".split()
+    veth dm_mod dm_delay dm_flakey dm_dust dm_log_writes dm_thin_pool dm_crypt dm_integrity
+    dm_snapshot raid1 sch_netem crc32c_generic crc32_generic crc32_pclmul crc32c_intel libcrc32c
+    crct10dif_generic crc64_rocksoft_generic xts ecb scsi_debug sd_mod sg_pool bfq mq_deadline
+    kyber_iosched""".split()
 
 LIB_DIRS = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64", "lib", "usr/lib"]
 BIN_DIRS = ["usr/sbin", "usr/bin", "sbin", "bin"]
@@ -262,6 +267,21 @@ def _stage_userland(part, root, fio, tools):
     (top / "init").chmod(0o755)
     pack(top, part)
     shutil.rmtree(top)
+
+
+def extra_cpio(names):
+    """An archive with some of EXTRA_PROGRAMS and their libraries; adds to the userland."""
+    root = debian_root()
+
+    def make(part):
+        top = part.with_name(part.name + ".d")
+        shutil.rmtree(top, ignore_errors=True)
+        stage = Stage(top, root)
+        for name in names:
+            stage.program(name)
+        pack(top, part)
+        shutil.rmtree(top)
+    return cached("initramfs/extra", key_of(root.name, LAB / "images.py", *names), make)
 
 
 def userland():

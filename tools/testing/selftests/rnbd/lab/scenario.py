@@ -9,6 +9,7 @@ A scenario has header lines "# lab: KEY=VALUE ..." among its first comments:
                   (default), others by name, for example any,uml or 6.12; uml means uml-kasan too
   tier=quick|full|deep   quick ones run in every check (default), full ones only with TIER=full
                   and in the deep tier, deep ones only there
+  full=LIST       kernels on which a quick one takes long: there it belongs to the full tier
   modules=no      does not use the project's modules
   debug=yes       uses modules that were built with the debugging knobs (make RNBD_DEBUG=y)
   mem=SIZE        memory of a guest (default 1G)
@@ -17,7 +18,8 @@ A scenario has header lines "# lab: KEY=VALUE ..." among its first comments:
                   breakpoint of code that is being patched ("Oops: int3" in unrelated code)
   links=N         network cables between each two guests (default 2)
   disks=LIST      virtio disks /dev/vda, ...: SIZE or ROLE:SIZE, for example server:64M
-  programs=LIST   own programs that it runs, see OWN_PROGRAMS in images.py
+  programs=LIST   programs that not every guest has: our own, or of Debian (OWN_PROGRAMS and
+                  EXTRA_PROGRAMS in images.py)
   tools=yes       rnbdmap, rnbdexport, udev rules and so on are installed, as by make tools_install
   icount=yes      deterministic time (one vCPU, no disks)
   allow=REGEX     kernel log lines that this scenario provokes (no spaces; use . or \\s)
@@ -27,6 +29,7 @@ import pathlib
 import re
 
 from config import TESTS, LabError
+from images import EXTRA_PROGRAMS
 
 DEFAULT_ROLES = {1: ["solo"], 2: ["server", "client"], 3: ["server", "client", "third"]}
 STOCK = re.compile(r"^\d")
@@ -40,6 +43,7 @@ class Scenario:
     timeout: float = 60
     kernels: list = None
     tier: str = "quick"
+    full: list = dataclasses.field(default_factory=list)
     modules: bool = True
     debug: bool = False
     mem: str = "1G"
@@ -62,8 +66,19 @@ class Scenario:
             return 1
         return self.smp or (2 if self.guests == 1 else 1)
 
+    @property
+    def extra_programs(self):
+        return [name for name in self.programs if name in EXTRA_PROGRAMS]
+
+    @property
+    def own_programs(self):
+        return [name for name in self.programs if name not in EXTRA_PROGRAMS]
+
     def runs_on(self, kernel):
-        return kernel in self.kernels or ("uml" if is_uml(kernel) else "any") in self.kernels
+        return _is_in(kernel, self.kernels)
+
+    def tier_on(self, kernel):
+        return "full" if self.tier == "quick" and _is_in(kernel, self.full) else self.tier
 
     def timeout_on(self, kernel):
         """Checkers make a kernel several times slower."""
@@ -72,6 +87,10 @@ class Scenario:
 
 def is_uml(kernel):
     return kernel.startswith("uml")
+
+
+def _is_in(kernel, names):
+    return kernel in names or ("uml" if is_uml(kernel) else "any") in names
 
 
 def _fields(path):
@@ -95,8 +114,7 @@ def load(path):
     known = {"guests": int, "timeout": float, "smp": int, "links": int, "tier": str, "mem": str,
              "allow": str, "icount": lambda v: v == "yes", "tools": lambda v: v == "yes",
              "modules": lambda v: v != "no", "debug": lambda v: v == "yes",
-             "roles": lambda v: v.split(","), "disks": lambda v: v.split(","),
-             "programs": lambda v: v.split(",")}
+             **{key: lambda v: v.split(",") for key in ("roles", "disks", "programs", "full")}}
     fields = {"kernels": text.pop("kernel", "any").split(",")}
     for key, value in text.items():
         if key not in known:
