@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=300 kernel=uml
+# lab: guests=1 timeout=300 kernel=any,uml
 #
 # What goes wrong on the server's disk is seen by the application as if the disk were local: each
 # row makes one block status, and the errno of the same read or write is compared on both ends.
