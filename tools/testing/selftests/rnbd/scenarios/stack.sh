@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=400 kernel=uml mem=2G
+# lab: guests=1 timeout=400 kernel=any,uml mem=2G programs=lvm
 #
 # Other drivers on top of mapped disks: md RAID-1 that loses a leg and gets it back, dm-crypt, LVM
 # with a thin pool and a snapshot.
