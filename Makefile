@@ -88,7 +88,7 @@ kdir:
 		echo "Install linux-headers-$$(uname -r) or name another kernel: make KDIR=/usr/src/..." >&2; \
 		exit 1; }
 
-check check-deep demo bench:
+check check-deep coverage demo bench:
 	@$(selftests)/$@.sh
 
 help:
@@ -105,9 +105,10 @@ help:
 	@echo '  demo             a server and a client: map a volume, use it, shown step by step'
 	@echo '  check            build and test everything; TESTS="name..." runs these only'
 	@echo '  check-deep       everything on debug kernels, and fault injection; takes hours'
+	@echo '  coverage         which lines of the modules the tests run, as a table'
 	@echo '  bench            compare with other block transports'
 
-.PHONY: all modules modules_install install tools_install deb clean kdir check check-deep demo \
-	bench help
+.PHONY: all modules modules_install install tools_install deb clean kdir check check-deep \
+	coverage demo bench help
 
 endif

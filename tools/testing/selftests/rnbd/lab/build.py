@@ -62,12 +62,14 @@ def make(kernel, target, *words):
     return done.returncode == 0, done.stdout.decode(errors="replace").splitlines()
 
 
-def modules(kernel, debug=False):
+def modules(kernel, debug=False, gcov=False):
     """Directory with the .ko files of the present sources for this kernel, with the debugging
-    knobs or (as they are used) without. A file "warnings" in it lists what the compiler said;
-    raises LabError with the compiler's words on failure."""
+    knobs or (as they are used) without; gcov: they count how often each line runs, and the
+    notes of the compiler on their lines (.gcno) are beside them. A file "warnings" lists what the
+    compiler said; raises LabError with the compiler's words on failure."""
     key = key_of(source_key(), kernel.release, kernel.build, LAB / "build.py")
-    name = kernel.name + ("-debug" if debug else "")
+    name = kernel.name + ("-debug" if debug else "") + ("-gcov" if gcov else "")
+    words = ["W=1"] + ["RNBD_DEBUG=y"] * debug + ["GCOV_PROFILE=y"] * gcov
 
     def build(part):
         target = CACHE / "build" / name
@@ -80,13 +82,13 @@ def modules(kernel, debug=False):
         say(f"building the modules for {name}")
         _sync(target)
         with Lock("build"):
-            good, lines = make(kernel, target, "W=1", *(["RNBD_DEBUG=y"] if debug else []))
+            good, lines = make(kernel, target, *words)
         (CACHE / "build" / f"{name}.log").write_text("\n".join(lines) + "\n")
         if not good:
             raise LabError(f"the modules do not build for {name}:\n" +
                            "\n".join(lines[-60:]))
         part.mkdir(parents=True)
-        for path in target.rglob("*.ko"):
+        for path in [*target.rglob("*.ko"), *(target.rglob("*.gcno") if gcov else [])]:
             shutil.copy(path, part / path.name)
         _keep_warnings(target, part, lines)
     return cached(f"built/{name}", key, build)
