@@ -18,6 +18,9 @@
 
 #include "rtrs-clt.h"
 
+#define RESOLVE_MS		3000	/* the kernel tries no longer by itself */
+#define RESOLVES		9	/* together less than a step may take */
+#define RESOLVE_AGAIN		1	/* no errno: the end of the step is to ask again */
 #define DISCONNECT_WAIT_MS	3000	/* for the peer's part of a disconnect */
 #define SILENT_WAIT_MS		1000	/* the same, when it did not react before */
 
@@ -116,6 +119,8 @@ static int cm_handler(struct rdma_cm_id *cm_id, struct rdma_cm_event *ev)
 		rtrs_clt_con_fail(con, -ECONNRESET);	/* if no step waits */
 		break;
 	case RDMA_CM_EVENT_ADDR_ERROR:
+		step_done(con, ev->status == -ETIMEDOUT ? RESOLVE_AGAIN : -EHOSTUNREACH);
+		break;
 	case RDMA_CM_EVENT_ROUTE_ERROR:
 		step_done(con, -EHOSTUNREACH);
 		break;
@@ -175,21 +180,42 @@ static int create_id(struct rtrs_clt_con *con)
 	return 0;
 }
 
-static int resolve_addr(struct rtrs_clt_con *con)
+static int ask_addr(struct rtrs_clt_con *con)
 {
 	struct rtrs_addr_pair *addrs = &con->path->addrs;
 	struct sockaddr *src = addrs->src.ss_family == AF_UNSPEC ?
 			       NULL : (struct sockaddr *)&addrs->src;
+
+	return rdma_resolve_addr(con->base.cm_id, src, (struct sockaddr *)&addrs->dst,
+				 RESOLVE_MS);
+}
+
+static int resolve_addr(struct rtrs_clt_con *con)
+{
 	int err;
 
 	err = create_id(con);
 	if (err)
 		return err;
 
-	err = rdma_resolve_addr(con->base.cm_id, src, (struct sockaddr *)&addrs->dst,
-				RTRS_CM_TIMEOUT_MS);
+	con->resolves = RESOLVES - 1;
+	err = ask_addr(con);
 	/* No RDMA device has the source address. */
 	return err == -ENODEV ? -EHOSTUNREACH : err;
+}
+
+/*
+ * The kernel asks for a neighbour three times, a second apart, and not again before it is
+ * asked to.  A host or a link that comes back later shall not be missed until the end of
+ * the step.
+ */
+static int resolve_again(struct rtrs_clt_con *con)
+{
+	if (!con->resolves)
+		return -EHOSTUNREACH;
+	con->resolves--;
+	step_start(con);
+	return ask_addr(con) ?: step_wait(con);
 }
 
 /*
@@ -303,8 +329,11 @@ static int take_step(struct rtrs_clt_path *path, unsigned int step, unsigned int
 		step_start(&path->cons[cid]);
 		err = con_steps[step](&path->cons[cid]);
 	}
-	for (cid = from; !err && cid < from + nr; cid++)
+	for (cid = from; !err && cid < from + nr; cid++) {
 		err = step_wait(&path->cons[cid]);
+		while (err == RESOLVE_AGAIN)
+			err = resolve_again(&path->cons[cid]);
+	}
 	return err;
 }
 

@@ -52,10 +52,29 @@ under() {
 	check "$name-open" wait_for 60 state_is "$disk" open
 }
 
+# The kernel gives up asking for a neighbour after some 3 s, the mapping must not.
+late_neighbour() {
+	local dev pid start
+	test_start "the server can be reached only after the kernel has given up asking"
+	dev=$(link_dev 0)
+	link_netem 0 loss 100%
+	ip neigh flush dev "$dev"
+	rnbd_map "$(path_args 0)" device_path=/dev/nullb0 >"$LAB_TMP/late" 2>&1 &
+	pid=$!
+	check "late-neighbour-unreachable" wait_for 20 eval "ip neigh show dev $dev | grep -q FAILED"
+	link_netem 0
+	start=$(now_ms)
+	check "late-neighbour-mapped" wait_for 10 test -s "$LAB_TMP/late"
+	note "reachable -> mapped: $(since "$start") ms"
+	wait $pid
+	check "late-neighbour-unmap" rnbd_unmap "$(<"$LAB_TMP/late")"
+}
+
 client() {
 	load_rnbd_client
 	rxe_up
 	await server-ready 60
+	late_neighbour
 	disk=$(rnbd_map "$(path_args 0 1)" device_path=/dev/nullb0)
 	under well 200
 	under late 60 delay 150ms
