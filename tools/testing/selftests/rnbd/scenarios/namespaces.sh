@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=120 kernel=uml
+# lab: guests=1 timeout=120 kernel=any,uml
 #
 # Only the initial network and mount namespaces count, and writers from elsewhere are told so.
 . "${0%/*}/../lib.sh"

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=240 kernel=uml
+# lab: guests=1 timeout=400 kernel=any,uml full=any
 #
 # The habits of users: every command of the rnbd tool, done by a double that reads and writes as the
-# tool does (rnbd-tool.sh), and the steps of the two tests that blktests has for RNBD.
+# tool does (rnbd-tool.sh), and the steps of the two tests that blktests has for RNBD. Many small
+# programs: two minutes in an emulated machine.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 
