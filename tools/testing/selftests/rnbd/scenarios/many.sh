@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=600 kernel=uml mem=2G
+# lab: guests=1 timeout=600 kernel=any,uml full=any mem=2G
 #
 # 200 devices on one session, mapped and unmapped by 8 writers at once; each is the device that its
-# name says. The server goes and comes back under them.
+# name says. The server goes and comes back under them. Looking at each of them takes an emulated
+# machine a minute.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 
