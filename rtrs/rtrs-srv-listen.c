@@ -7,7 +7,7 @@
  * those that come later included, and takes them off devices that leave.
  *
  * Failure: a listener that cannot be created is a log line, and is tried again when an
- * RDMA device appears.
+ * RDMA device appears; soon, if only memory was short.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -19,6 +19,7 @@
 #include "rtrs-srv.h"
 
 #define BACKLOG		64
+#define RETRY_MS	1000
 #define IB_PKEY_FULL	0xffff
 
 static int listen_on(struct rtrs_srv *srv, struct rdma_cm_id **idp,
@@ -60,8 +61,9 @@ static int listen_ip(struct rtrs_srv *srv)
 	};
 	int err;
 
+	/* Without IPv6 there is IPv4; a lack of memory is no lack of IPv6. */
 	err = listen_on(srv, &srv->ip_id, RDMA_PS_TCP, (struct sockaddr *)&any6);
-	if (err)
+	if (err && err != -ENOMEM)
 		err = listen_on(srv, &srv->ip_id, RDMA_PS_TCP, (struct sockaddr *)&any4);
 	return err;
 }
@@ -78,6 +80,13 @@ static int listen_ib(struct rtrs_srv *srv)
 	return listen_on(srv, &srv->ib_id, RDMA_PS_IB, (struct sockaddr *)&any);
 }
 
+static void listen_failed(struct rtrs_srv *srv, const char *what, int err)
+{
+	pr_err("cannot listen on %s addresses, port %u: %d\n", what, srv->port, err);
+	if (err == -ENOMEM)
+		schedule_delayed_work(&srv->listen_work, msecs_to_jiffies(RETRY_MS));
+}
+
 /**
  * rtrs_srv_listen - listen, as far as it is not done yet
  * @srv: service
@@ -92,19 +101,19 @@ void rtrs_srv_listen(struct rtrs_srv *srv)
 	if (!srv->closing && !srv->ip_id) {
 		err = listen_ip(srv);
 		if (err)
-			pr_err("cannot listen on IP addresses, port %u: %d\n", srv->port, err);
+			listen_failed(srv, "IP", err);
 	}
 	if (!srv->closing && !srv->ib_id) {
 		err = listen_ib(srv);
 		if (err)
-			pr_err("cannot listen on IB addresses, port %u: %d\n", srv->port, err);
+			listen_failed(srv, "IB", err);
 	}
 	mutex_unlock(&srv->listen_lock);
 }
 
 static void listen_work(struct work_struct *work)
 {
-	rtrs_srv_listen(container_of(work, struct rtrs_srv, listen_work));
+	rtrs_srv_listen(container_of(to_delayed_work(work), struct rtrs_srv, listen_work));
 }
 
 /**
@@ -116,7 +125,7 @@ static void listen_work(struct work_struct *work)
 void rtrs_srv_listen_init(struct rtrs_srv *srv)
 {
 	mutex_init(&srv->listen_lock);
-	INIT_WORK(&srv->listen_work, listen_work);
+	INIT_DELAYED_WORK(&srv->listen_work, listen_work);
 }
 
 /**
@@ -137,5 +146,5 @@ void rtrs_srv_unlisten(struct rtrs_srv *srv)
 		rdma_destroy_id(srv->ib_id);
 	mutex_unlock(&srv->listen_lock);
 
-	cancel_work_sync(&srv->listen_work);
+	cancel_delayed_work_sync(&srv->listen_work);
 }

@@ -88,7 +88,7 @@ static int device_added(struct ib_device *ib_dev)
 
 	mutex_lock(&service_lock);
 	if (service)
-		schedule_work(&service->listen_work);
+		mod_delayed_work(system_wq, &service->listen_work, 0);
 	mutex_unlock(&service_lock);
 	return 0;
 }

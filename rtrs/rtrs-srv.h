@@ -69,7 +69,7 @@ struct rtrs_srv_conf {
  * @ops: upper layer
  * @port: service port
  * @listen_lock: guards @ip_id, @ib_id and @closing
- * @listen_work: try again what could not listen, after a device has come
+ * @listen_work: try again what could not listen, after a device has come or memory was short
  * @ip_id: listener for IP addresses or NULL
  * @ib_id: listener for native IB addresses or NULL
  * @closing: nobody may listen any more
@@ -86,7 +86,7 @@ struct rtrs_srv {
 	u16				port;
 
 	struct mutex			listen_lock;	/* listeners */
-	struct work_struct		listen_work;
+	struct delayed_work		listen_work;
 	struct rdma_cm_id		*ip_id;
 	struct rdma_cm_id		*ib_id;
 	bool				closing;
