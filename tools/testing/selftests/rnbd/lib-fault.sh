@@ -43,11 +43,12 @@ fault_up() {
 # fault_in START END: what counts has a return address between the two on its stack.
 fault_in() { _fault_start=$1 _fault_end=$2; }
 
-# text_of NAME: "START END NAME" of the code of that function of the kernel.
+# text_of NAME: "START END NAME" of the code of that function of the kernel, whose symbols come in the
+# order of their addresses.
 text_of() {
-	sort /proc/kallsyms | awk -v name="$1" '
+	awk -v name="$1" '
 		start { print start, "0x" $1, name; exit }
-		$3 == name { start = "0x" $1 }'
+		$3 == name { start = "0x" $1 }' /proc/kallsyms
 }
 
 # our_text: "START END NAME..." of the code of our modules, one line for those that lie side by side.
