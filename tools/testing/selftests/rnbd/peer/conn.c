@@ -20,6 +20,8 @@
 #define SEND_ID		(1ULL << 32)
 #define SEND_WRS	512
 
+void (*con_asked)(const struct rdma_cm_event *event);
+
 static struct rdma_event_channel *channel;
 
 uint64_t now_ms(void)
@@ -101,7 +103,10 @@ static bool pump_cm(void)
 		struct con *con = event->id->context;
 
 		any = true;
-		cm_event(con, event);
+		if (event->event == RDMA_CM_EVENT_CONNECT_REQUEST)
+			con_asked(event);
+		else
+			cm_event(con, event);
 		rdma_ack_cm_event(event);
 	}
 	return any;
@@ -117,7 +122,7 @@ static bool pump_con(struct con *con)
 		if (wc[i].wr_id >= SEND_ID)
 			con->sends--;
 		else if (wc[i].status == IBV_WC_SUCCESS)
-			path_received(con, &wc[i]);
+			con->path->received(con, &wc[i]);
 	}
 	return n > 0;
 }
@@ -151,7 +156,8 @@ static const char *con_step(struct con *con, const char *what)
 	return NULL;
 }
 
-static void con_qp(struct con *con)
+/* Give the CM id of a connection its queue pair. */
+void con_qp(struct con *con)
 {
 	struct path *path = con->path;
 	unsigned int recvs = con->cid ? 2 * path->depth : SERVICE_RECVS;
@@ -171,6 +177,19 @@ static void con_qp(struct con *con)
 	attr.recv_cq = con->cq;
 	if (rdma_create_qp(con->id, con->id->verbs == path->pd->context ? path->pd : NULL, &attr))
 		die("rdma_create_qp");
+}
+
+/* Take connections on all IPv4 addresses; con_asked is called for each. */
+const char *con_listen(void)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+	struct rdma_cm_id *id;
+
+	if (rdma_create_id(cm_channel(), &id, NULL, RDMA_PS_TCP))
+		die("rdma_create_id");
+	if (rdma_bind_addr(id, (struct sockaddr *)&any) || rdma_listen(id, 64))
+		return fail("listen: %s", strerror(errno));
+	return NULL;
 }
 
 /*

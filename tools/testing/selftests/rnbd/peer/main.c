@@ -3,6 +3,7 @@
  * rnbd-peer - a client of RTRS and RNBD in user space that knows only the wire specification.
  *
  *	rnbd-peer addr=A addr2=B dev=PATH slow=PATH big=PATH GROUP...
+ *	rnbd-peer server ...	the other side, see server.c
  *
  * A and B are addresses of the server on this machine, on two RDMA devices; the paths are disks
  * it exports: dev ordinary, slow with late answers, big with blocks of 4 KiB. Prints "ok NAME"
@@ -12,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "peer.h"
+#include "server.h"
 
 struct env env;
 
@@ -169,6 +170,8 @@ int main(int argc, char **argv)
 	int i;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc > 1 && !strcmp(argv[1], "server"))
+		return server_main(argc - 2, argv + 2);
 	for (i = 1; i < argc; i++)
 		argument(argv[i]);
 	if (!env.addr || !env.addr2 || !env.dev || !env.slow || !env.big) {

@@ -45,6 +45,7 @@ struct path *path_new(const char *addr, const char *name)
 	if (!path)
 		die("memory");
 	path->addr = addr;
+	path->received = path_received;
 	snprintf(path->name, sizeof(path->name), "%s", name);
 	path->con_num = 3;
 	path->id = (struct conn_req){ .magic = RTRS_MAGIC, .version = RTRS_VERSION,

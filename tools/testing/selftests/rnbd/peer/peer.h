@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A client of RTRS and RNBD in user space, as simple as can be: one thread, everything waits in
- * pump(), which serves the CM, all completion queues and the heartbeats of all paths.
+ * A client of RTRS and RNBD in user space (for a server see server.h), as simple as can be: one
+ * thread, everything waits in pump(), which serves the CM, all completion queues and the
+ * heartbeats of all paths.
  *
  * Functions that can fail return NULL for success or a text that says what was not as the
  * specification wants it (one static buffer: only the last one counts). Lack of resources on
@@ -63,6 +64,8 @@ struct req {
 
 struct path {
 	struct path *next;
+	void (*received)(struct con *con, const struct ibv_wc *wc);
+	struct server *server;		/* NULL on a client */
 	const char *addr;
 	struct conn_req id;	/* template of the connect requests */
 	struct conn_rsp accept;
@@ -104,11 +107,14 @@ struct io {
 };
 
 /* conn.c */
+extern void (*con_asked)(const struct rdma_cm_event *event);	/* of a server */
 uint64_t now_ms(void);
 void die(const char *what);
 const char *fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void pump(void);
 const char *con_connect(struct con *con, const char *addr, const void *priv, unsigned int len);
+const char *con_listen(void);
+void con_qp(struct con *con);
 void con_close(struct con *con);
 void con_post_recv(struct con *con, unsigned int index);
 void con_send(struct con *con, struct ibv_send_wr *wr);

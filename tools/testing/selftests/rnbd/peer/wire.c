@@ -37,6 +37,34 @@ void put_conn_req(uint8_t buf[PRIV_LEN], const struct conn_req *req)
 	put32(buf + 48, req->ext_offer);
 }
 
+void get_conn_req(struct conn_req *req, const uint8_t buf[PRIV_LEN])
+{
+	req->magic = get16(buf + 2);
+	req->version = get16(buf + 4);
+	req->cid = get16(buf + 6);
+	req->cid_num = get16(buf + 8);
+	req->recon_cnt = get16(buf + 10);
+	memcpy(req->sess_uuid, buf + 12, UUID_LEN);
+	memcpy(req->paths_uuid, buf + 28, UUID_LEN);
+	req->flags = buf[44];
+	req->ext_magic = get16(buf + 46);
+	req->ext_offer = get32(buf + 48);
+}
+
+void put_conn_rsp(uint8_t buf[PRIV_LEN], const struct conn_rsp *rsp)
+{
+	memset(buf, 0, PRIV_LEN);
+	put16(buf, rsp->magic);
+	put16(buf + 2, rsp->version);
+	put16(buf + 4, rsp->err);
+	put16(buf + 6, rsp->queue_depth);
+	put32(buf + 8, rsp->max_io_size);
+	put32(buf + 12, rsp->max_hdr_size);
+	put32(buf + 16, rsp->flags);
+	put16(buf + 20, rsp->ext_magic);
+	put32(buf + 24, rsp->ext_use);
+}
+
 void get_conn_rsp(struct conn_rsp *rsp, const uint8_t buf[PRIV_LEN])
 {
 	rsp->magic = get16(buf);
@@ -78,6 +106,23 @@ void put_open(uint8_t buf[OPEN_LEN], const char *name, uint8_t mode)
 	put16(buf, RNBD_OPEN);
 	buf[4] = mode;
 	strncpy((char *)buf + 6, name, 254);
+}
+
+void put_open_rsp(uint8_t buf[OPEN_RSP_LEN], const struct open_rsp *rsp)
+{
+	memset(buf, 0, OPEN_RSP_LEN);
+	put16(buf, rsp->type);
+	put32(buf + 4, rsp->id);
+	put64(buf + 8, rsp->nsectors);
+	put32(buf + 16, rsp->max_hw_sectors);
+	put32(buf + 20, rsp->max_zeroes);
+	put32(buf + 24, rsp->max_discard);
+	put32(buf + 28, rsp->granularity);
+	put16(buf + 36, rsp->physical_block);
+	put16(buf + 38, rsp->logical_block);
+	put16(buf + 40, rsp->max_segments);
+	put16(buf + 42, rsp->secure_discard);
+	buf[45] = rsp->cache_policy;
 }
 
 void get_open_rsp(struct open_rsp *rsp, const uint8_t buf[OPEN_RSP_LEN])

@@ -119,11 +119,14 @@ struct open_rsp {
 
 unsigned int ceil_log2(uint32_t n);
 void put_conn_req(uint8_t buf[PRIV_LEN], const struct conn_req *req);
+void get_conn_req(struct conn_req *req, const uint8_t buf[PRIV_LEN]);
+void put_conn_rsp(uint8_t buf[PRIV_LEN], const struct conn_rsp *rsp);
 void get_conn_rsp(struct conn_rsp *rsp, const uint8_t buf[PRIV_LEN]);
 void put_info_req(uint8_t buf[INFO_REQ_LEN], const char *name);
 void put_desc(uint8_t buf[DESC_LEN], uint64_t addr, uint32_t key, uint32_t len);
 void put_sess_info(uint8_t buf[SESS_INFO_LEN], uint8_t ver);
 void put_open(uint8_t buf[OPEN_LEN], const char *name, uint8_t mode);
+void put_open_rsp(uint8_t buf[OPEN_RSP_LEN], const struct open_rsp *rsp);
 void get_open_rsp(struct open_rsp *rsp, const uint8_t buf[OPEN_RSP_LEN]);
 void put_close(uint8_t buf[CLOSE_LEN], uint32_t id);
 bool all_bytes(const uint8_t *p, size_t len, uint8_t value);
