@@ -443,13 +443,15 @@ void rtrs_wire_put_fence(struct rtrs_msg_fence *msg, const struct rtrs_fence *fe
  * @data: message
  * @len: bytes received
  *
+ * The errno is one that can be shown to a user, as in a reject.
+ *
  * Return: 0, or -EPROTO, after which the path has failed.
  */
 int rtrs_wire_get_fence(struct rtrs_fence *fence, const void *data, size_t len)
 {
 	const struct rtrs_msg_fence *msg = data;
 
-	if (len != sizeof(*msg))
+	if (len != sizeof(*msg) || le16_to_cpu(msg->errno_le) > RTRS_IMM_ERRNO_MAX)
 		return -EPROTO;
 
 	fence->type = le16_to_cpu(msg->type);

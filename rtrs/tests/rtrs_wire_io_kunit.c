@@ -403,6 +403,19 @@ static void fence_length_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rtrs_wire_get_fence(&fence, &msg, sizeof(msg) + 1), -EPROTO);
 }
 
+static void fence_errno_test(struct kunit *test)
+{
+	struct rtrs_msg_fence msg = { .errno_le = cpu_to_le16(RTRS_IMM_ERRNO_MAX) };
+	struct rtrs_fence fence;
+
+	KUNIT_EXPECT_EQ(test, rtrs_wire_get_fence(&fence, &msg, sizeof(msg)), 0);
+	KUNIT_EXPECT_EQ(test, fence.err, -RTRS_IMM_ERRNO_MAX);
+	msg.errno_le = cpu_to_le16(RTRS_IMM_ERRNO_MAX + 1);
+	KUNIT_EXPECT_EQ(test, rtrs_wire_get_fence(&fence, &msg, sizeof(msg)), -EPROTO);
+	msg.errno_le = cpu_to_le16(0xffff);
+	KUNIT_EXPECT_EQ(test, rtrs_wire_get_fence(&fence, &msg, sizeof(msg)), -EPROTO);
+}
+
 static struct kunit_case wire_io_test_cases[] = {
 	KUNIT_CASE_PARAM(info_rsp_test, info_rsp_gen_params),
 	KUNIT_CASE(info_rsp_largest_test),
@@ -413,6 +426,7 @@ static struct kunit_case wire_io_test_cases[] = {
 	KUNIT_CASE(rkey_rsp_bytes_test),
 	KUNIT_CASE(fence_bytes_test),
 	KUNIT_CASE(fence_length_test),
+	KUNIT_CASE(fence_errno_test),
 	{}
 };
 
