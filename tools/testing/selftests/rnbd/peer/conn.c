@@ -20,6 +20,7 @@
 #define SEND_ID		(1ULL << 32)
 #define SEND_WRS	512
 
+unsigned int pump_idle_us = 200;
 void (*con_asked)(const struct rdma_cm_event *event);
 
 static struct rdma_event_channel *channel;
@@ -142,7 +143,7 @@ void pump(void)
 		path_heartbeat(path);
 	}
 	if (!any)
-		usleep(200);
+		usleep(pump_idle_us);
 }
 
 static const char *con_step(struct con *con, const char *what)

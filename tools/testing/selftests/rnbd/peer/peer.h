@@ -107,6 +107,7 @@ struct io {
 };
 
 /* conn.c */
+extern unsigned int pump_idle_us;	/* how long pump() sleeps when nothing has happened */
 extern void (*con_asked)(const struct rdma_cm_event *event);	/* of a server */
 uint64_t now_ms(void);
 void die(const char *what);

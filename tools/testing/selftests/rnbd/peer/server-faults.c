@@ -4,8 +4,9 @@
  *
  * Columns: name; section that the client has to hold to ("R" RNBD, "X" extensions, "D" our
  * Documentation/rtrs.rst, else the RTRS wire specification); what its user sees: an errno of
- * map_device or of I/O with a path that stays, or "lost": the path is lost, so I/O fails unless
- * there is another one. "OK" stands for what a client has to put up with.
+ * map_device, or of a read whose path stays; "lost": the read has no answer and the path is lost,
+ * so the read fails unless there is another path; "later": the path is lost as well, but the
+ * answer may have come before. "OK" stands for what a client has to put up with.
  */
 #include <stdio.h>
 
@@ -109,7 +110,7 @@ static const struct fault sess_info_faults[] = {
 	{ "sess-info-no-data", "R3.2", "EINVAL", .len = -1 },
 	{ "sess-info-errno", "R9", "ENOSPC", .err = 28 },
 	{ "sess-info-cut", "R10.1", "ECONNRESET|ECONNABORTED|ECOMM", .act = ACT_CUT },
-	{ "sess-info-silence", "17.29", "ETIMEDOUT|ECONNABORTED", .act = ACT_DROP },
+	{ "sess-info-silence", "17.29", "ECONNABORTED", .act = ACT_DROP },
 	{ NULL }
 };
 
@@ -151,7 +152,7 @@ static const struct fault open_faults[] = {
 	{ "open-errno", "R5.1", "EPERM", .err = 1 },
 	{ "open-errno-511", "R9", "511", .err = 511 },
 	{ "open-cut", "R10.1", "ECONNRESET|ECONNABORTED|ECOMM", .act = ACT_CUT },
-	{ "open-silence", "R13.25", "ETIMEDOUT|ECONNABORTED", .act = ACT_DROP },
+	{ "open-silence", "R13.25", "ECONNABORTED", .act = ACT_DROP },
 	{ NULL }
 };
 
@@ -162,7 +163,7 @@ static const struct fault answer_faults[] = {
 	{ "answer-id-range", "17.24", "lost", .id_add = SRV_DEPTH, ONCE },
 	{ "answer-id-max", "17.24", "lost", .id_add = 0x7fff0, ONCE },
 	{ "answer-idle", "17.24", "lost", .id_add = 1, .patch = { P(2, 2, 15) }, ONCE },
-	{ "answer-twice", "17.24", "lost", .act = ACT_TWICE, ONCE },
+	{ "answer-twice", "17.24", "later", .act = ACT_TWICE, ONCE },
 	{ "answer-on-con-0", "17.24", "lost", .act = ACT_ON_CON_0, ONCE },
 	{ "answer-type-inval", "17.25", "lost", .type = IMM_RSP_INV, ONCE },
 	{ "answer-type-5", "13.2", "lost", .type = 5, ONCE },
@@ -173,7 +174,7 @@ static const struct fault answer_faults[] = {
 	{ "answer-cut", "12.5", "lost", .act = ACT_CUT, ONCE },
 	{ "answer-silence", "17.29", "silence", .act = ACT_DROP, ONCE },
 	{ "key-type", "9", "lost", .modes = KEYED, .patch = { P(0, 2, MSG_INFO_RSP) } },
-	{ "key-other-chunk", "9", "lost", .modes = KEYED, .patch = { P(2, 2, 15) } },
+	{ "key-other-chunk", "9", "lost", .modes = KEYED, .key_add = 1 },
 	{ "key-id-range", "9", "lost", .modes = KEYED, .patch = { P(2, 2, SRV_DEPTH) } },
 	{ "key-id-max", "9", "lost", .modes = KEYED, .patch = { P(2, 2, 0xffff) } },
 	{ "key-short", "17.26", "lost", .modes = KEYED, .len = 4 },
@@ -184,17 +185,17 @@ static const struct fault answer_faults[] = {
 	{ "key-none", "9", "lost", .modes = MODE_AI, ONCE, .act = ACT_WITHOUT_KEY },
 	{ "key-may-be-none", "D", "OK", .modes = MODE_SHORT, ONCE, .act = ACT_WITHOUT_KEY },
 	{ "key-in-plain-mode", "17.26", "lost", .modes = MODE_PLAIN, ONCE, .act = ACT_WITH_KEY },
-	{ "batch-idle", "D", "lost", .modes = MODE_SHORT, ONCE, .len = 16,
+	{ "batch-idle", "D", "later", .modes = MODE_SHORT, ONCE, .len = 16,
 	  .patch = { P(8, 2, MSG_RKEY_RSP), P(10, 2, 15) } },
-	{ "batch-range", "D", "lost", .modes = MODE_SHORT, ONCE, .len = 64,
+	{ "batch-range", "D", "later", .modes = MODE_SHORT, ONCE, .len = 64,
 	  .patch = { P(8, 2, MSG_RKEY_RSP), P(10, 2, SRV_DEPTH) } },
-	{ "batch-garbage", "D", "lost", .modes = MODE_SHORT, ONCE, .len = 64 },
+	{ "batch-garbage", "D", "later", .modes = MODE_SHORT, ONCE, .len = 64 },
 	{ "extra-heartbeat", "11", "OK", .act = ACT_ADD_HB, ONCE },
 	{ "extra-heartbeat-with-key", "17.26", "lost", .act = ACT_ADD_HB_KEY, ONCE },
 	{ "extra-send", "17.26", "lost", .act = ACT_ADD_SEND, ONCE },
 	{ "extra-invalidate", "17.25", "lost", .act = ACT_ADD_INVAL, ONCE },
-	{ "extra-fence-ack", "X3", "lost", .act = ACT_ADD_FENCE_ACK, ONCE },
-	{ "extra-info", "4.4", "lost", .act = ACT_ADD_INFO, ONCE },
+	{ "extra-fence-ack", "X3", "later", .act = ACT_ADD_FENCE_ACK, ONCE },
+	{ "extra-info", "4.4", "later", .act = ACT_ADD_INFO, ONCE },
 	{ NULL }
 };
 
@@ -206,18 +207,18 @@ static const struct fault heartbeat_faults[] = {
 #define FENCE	.stage = AT_FENCE, .cut_first = true, .modes = MODE_AI | MODE_SHORT, ONCE
 
 static const struct fault fence_faults[] = {
-	{ "fence-type", "X3", "lost", FENCE, .patch = { P(0, 2, MSG_FENCE) } },
-	{ "fence-errno", "X3", "lost", FENCE, .patch = { P(2, 2, 110) } },
-	{ "fence-errno-max", "X3", "lost", FENCE, .patch = { P(2, 2, 0xffff) } },
-	{ "fence-seq", "X3", "lost", FENCE, .patch = { P(4, 4, 0xfffffff0) } },
-	{ "fence-uuid", "X3", "lost", FENCE, .patch = { P(8, 8, 0) } },
-	{ "fence-short", "X3", "lost", FENCE, .len = 23 },
-	{ "fence-empty", "X3", "lost", FENCE, .len = -1 },
-	{ "fence-long", "X3", "lost", FENCE, .len = 25 },
-	{ "fence-too-long", "X3", "lost", FENCE, .len = 100 },
-	{ "fence-with-imm", "X3", "lost", FENCE, .act = ACT_WITH_IMM },
-	{ "fence-cut", "X3", "lost", FENCE, .act = ACT_CUT },
-	{ "fence-twice", "X3", "OK", FENCE, .act = ACT_TWICE },
+	{ "fence-type", "X3", "EIO lost", FENCE, .patch = { P(0, 2, MSG_FENCE) } },
+	{ "fence-errno", "X3", "EIO lost", FENCE, .patch = { P(2, 2, 110) } },
+	{ "fence-errno-max", "X3", "EIO lost", FENCE, .patch = { P(2, 2, 0xffff) } },
+	{ "fence-seq", "X3", "EIO lost", FENCE, .patch = { P(4, 4, 0xfffffff0) } },
+	{ "fence-uuid", "X3", "EIO lost", FENCE, .patch = { P(8, 8, 0) } },
+	{ "fence-short", "X3", "EIO lost", FENCE, .len = 23 },
+	{ "fence-empty", "X3", "EIO lost", FENCE, .len = -1 },
+	{ "fence-long", "X3", "EIO lost", FENCE, .len = 25 },
+	{ "fence-too-long", "X3", "EIO lost", FENCE, .len = 100 },
+	{ "fence-with-imm", "X3", "EIO lost", FENCE, .act = ACT_WITH_IMM },
+	{ "fence-cut", "X3", "EIO lost", FENCE, .act = ACT_CUT },
+	{ "fence-twice", "X3", "later", FENCE, .act = ACT_TWICE },
 	{ NULL }
 };
 
@@ -237,15 +238,16 @@ static bool cut_done;
 const struct fault *fault_armed;
 unsigned int fault_fired, fault_left;
 
-/* Print the names of a group and what is to be seen, for the present mode. */
-void fault_list(const char *group)
+/* Print the names of a group and what is to be seen: all of the present mode, or its own. */
+void fault_list(const char *group, bool own)
 {
 	const struct fault *f;
 	unsigned int i;
 
 	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
 		for (f = groups[i].faults; !strcmp(group, groups[i].name) && f->name; f++)
-			if (!f->modes || f->modes & server_mode)
+			if (own ? f->modes & server_mode && !(f->modes & MODE_AI) :
+			    !f->modes || f->modes & server_mode)
 				printf("%s %s\n", f->name, f->want);
 }
 
@@ -274,12 +276,11 @@ bool fault_arm(const char *name)
 }
 
 /* The path over which the first request comes is cut, so that there is something to fence. */
-bool fault_cuts_first(struct path *path)
+bool fault_cuts_first(void)
 {
 	if (!fault_armed || !fault_armed->cut_first || cut_done)
 		return false;
 	cut_done = true;
-	path->server->hit = true;
 	return true;
 }
 
@@ -300,6 +301,8 @@ static void spoil_imm(struct outgoing *out, const struct fault *f)
 	out->imm |= (uint32_t)f->err << 19;
 	if (f->id_add)
 		out->imm = (out->imm & ~0x7ffffU) | ((out->imm + f->id_add) & 0x7ffff);
+	if (f->key_add)
+		put16(out->data + 2, (get16(out->data + 2) + f->key_add) % SRV_DEPTH);
 }
 
 enum act fault_apply(struct outgoing *out)

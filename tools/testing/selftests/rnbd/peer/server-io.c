@@ -245,7 +245,7 @@ static const char *serve(struct order *order)
 		return NULL;
 	case RNBD_IO:
 		EXPECT(order->usr_len == IO_LEN, "IO of %u bytes", order->usr_len);
-		if (fault_cuts_first(order->con->path))
+		if (fault_cuts_first())
 			order->con->path->server->ending = true;
 		else
 			answer(order, disk_io(order), AT_ANSWER);

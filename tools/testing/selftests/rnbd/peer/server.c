@@ -6,7 +6,8 @@
  *
  *	mode ai|short|plain	how answers look for the paths that connect from now on: with keys,
  *				with keys and short answers, without keys and extensions
- *	list GROUP		names and expectations of the faults of a group (server-faults.c)
+ *	list GROUP [own]	names and expectations of the faults of a group (server-faults.c) that
+ *				make sense in the present mode; own: and not in the mode "ai"
  *	arm NAME		misbehave; "honest" ends it
  *	fired MS		wait until it was done, at most so long: "fired N left M", M paths
  *				to which it was done have ended
@@ -62,7 +63,7 @@ static void obey(const char *word, const char *arg, const char *arg2)
 	if (!strcmp(word, "quit"))
 		exit(0);
 	if (!strcmp(word, "list")) {
-		fault_list(arg);
+		fault_list(arg, !strcmp(arg2, "own"));
 		printf(".\n");
 		return;
 	}
@@ -133,6 +134,7 @@ int server_main(int argc, char **argv)
 		printf("# %s\n", why);
 		return 1;
 	}
+	pump_idle_us = 1000;	/* this machine is the client as well */
 	printf("ready\n");
 	fcntl(0, F_SETFL, O_NONBLOCK);
 	for (;;) {

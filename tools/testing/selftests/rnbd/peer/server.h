@@ -63,6 +63,7 @@ struct fault {
 	struct patch patch[PATCHES];
 	int err;		/* errno of the answer */
 	int type, id_add;	/* AT_ANSWER: in the immediate */
+	int key_add;		/* AT_ANSWER: to the chunk of the key */
 	unsigned int modes;	/* where it makes sense; 0 everywhere */
 	unsigned int times;	/* how often; 0 always */
 	bool cut_first;		/* with the first request the path ends, the fault comes later */
@@ -98,8 +99,8 @@ extern const struct fault *fault_armed;
 extern unsigned int fault_fired, fault_left;
 bool fault_arm(const char *name);
 enum act fault_apply(struct outgoing *out);
-void fault_list(const char *stage);
-bool fault_cuts_first(struct path *path);
+void fault_list(const char *group, bool own);
+bool fault_cuts_first(void);
 
 /* server-fuzz.c */
 extern unsigned int fuzz_percent, fuzz_count;

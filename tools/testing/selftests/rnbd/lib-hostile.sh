@@ -1,0 +1,251 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# A client against the hostile server of peer/server*.c: one fault at a time, and random damage.
+# Sourced by a scenario behind lib-abi.sh and lib-path.sh.
+#
+#	THIN		run one fault of so many (1)
+#	RECOVER		faults after which the recovery is waited for; "all"
+#	FUZZ_SEED	for the random damage
+
+THIN=${THIN:-1}
+RECOVER=${RECOVER:-" answer-silence key-type batch-idle fence-errno-max fence-too-long "}
+
+# server_up: start it; orders go to 7, answers come from 8.
+server_up() {
+	mkfifo "$LAB_TMP/orders" "$LAB_TMP/answers"
+	rnbd-peer server <"$LAB_TMP/orders" >"$LAB_TMP/answers" 2>&1 &
+	exec 7>"$LAB_TMP/orders" 8<"$LAB_TMP/answers"
+	answer
+	[ "$reply" = ready ]
+}
+
+# answer: the next line of the server is in $reply; ask WORD...: give an order.
+answer() {
+	while read -t 120 -r reply <&8; do
+		[[ $reply == "#"* ]] || return 0
+		echo "$reply"
+	done
+	echo "# the server is gone or says nothing"
+	return 1
+}
+ask() {
+	echo "$*" >&7
+	answer
+}
+
+# group NAME [own]: its faults for the present mode, in the array "faults": "NAME WANT" each.
+group() {
+	faults=()
+	echo "list $*" >&7
+	while answer && [ "$reply" != . ]; do
+		faults+=("$reply")
+	done
+}
+
+# map_errno LINK...: map over these, print the errno. read_errno, unmap_disk: of that disk.
+map_errno() { errno_of write "$MAP_DEVICE" "$(map_text device_path=disk "$(path_args "$@")")"; }
+read_errno() { errno_of pread /dev/rnbd0 0 4096 direct; }
+unmap_disk() { errno-op write /sys/block/rnbd0/rnbd/unmap_device force >/dev/null; }
+
+# works: condition; with an honest server a disk can be mapped, read and unmapped.
+works() {
+	ask honest
+	[ "$(map_errno 0)" = OK ] && [ "$(read_errno)" = OK ] && unmap_disk && nothing_mapped
+}
+
+# verdict NAME WANT GOT: one result; the fault must have come to pass.
+verdict() {
+	ask fired 0
+	if [[ $reply == "fired 0"* ]]; then
+		test_fail "$1" "the server did not get to it; errno $3"
+	elif [[ $3 =~ ^($2)$ ]]; then
+		test_ok "$1"
+	else
+		test_fail "$1" "wanted $2, got $3"
+	fi
+}
+
+# map_case NAME WANT: a mapping meets a fault, and leaves nothing.
+map_case() {
+	local got
+	ask arm "$1"
+	got=$(map_errno 0)
+	if [ "$got" = OK ]; then
+		unmap_disk
+	fi
+	nothing_mapped || got+=" and leaves something"
+	verdict "$1-$mode" "$2" "$got"
+}
+
+# outcome MS: errno of a read, and " lost" if a path was lost by it within that time; why it was
+# must be an errno, too.
+outcome() {
+	local got
+	got=$(read_errno)
+	ask left "$1"
+	[[ $reply == *"left 0" ]] || got+=" lost"
+	echo "$got$(cat "$RTRS_CLT/$RNBD_SESS"/paths/*/last_error |
+		grep -vE '^(none|-E[0-9A-Z]+|-[0-9]+)$' || :)"
+}
+
+# recovered PATHS: condition; everything is as before.
+recovered() { paths_are "$1" && state_is rnbd0 open && [ "$(read_errno)" = OK ]; }
+
+# io_case NAME WANT LINK...: a read meets a fault, over one path or over two.
+io_case() {
+	local name=$1 want=$2 got ms=20000
+	shift 2
+	ask honest
+	got=$(map_errno "$@")
+	ask arm "$name"
+	case $want-$# in
+	lost-1 | silence-1) want="EIO lost" ;;
+	lost-2 | silence-2) want="OK lost" ;;
+	later-*) want="(OK|EIO) lost" ;;
+	*" lost"-*) ;;
+	*)	ms=0 ;;
+	esac
+	got=$(outcome "$ms")
+	verdict "$name-$mode-$#" "$want" "$got"
+	if [[ $RECOVER == *" $name "* || $RECOVER == all ]]; then
+		check "$name-$mode-$#-recovers" wait_for 30 recovered $#
+	fi
+	unmap_disk
+}
+
+# heartbeat_case NAME WANT LINK: nobody reads, but the path is lost.
+heartbeat_case() {
+	map_errno "$3" >/dev/null
+	sess_attr heartbeat_interval_ms 100
+	sess_attr heartbeat_missed_max 2
+	ask arm "$1"
+	ask left 20000
+	verdict "$1-$mode" "fired 1 left 1" "$reply"
+	check "$1-$mode-recovers" wait_for 30 recovered 1
+	unmap_disk
+}
+
+# reconnect_case NAME: one path of two meets a fault when it comes back; the other one goes on.
+reconnect_case() {
+	local got
+	ask arm "$1"
+	got="$(path_do 0 reconnect), $(paths_connected) left, $(read_errno)"
+	verdict "$1-again" "ENOTCONN, 1 left, OK" "$got"
+	ask honest
+	check_equal "$1-again-then-honest" "OK 2" "$(path_do 0 reconnect) $(paths_connected)"
+}
+
+# reopen_case NAME: the link comes back, but the device cannot be used until it is opened again.
+reopen_case() {
+	local got
+	ask arm "$1"
+	got=$(path_do 0 reconnect)
+	ask fired 20000
+	got+=" $(rnbd_attr rnbd0 state) $(read_errno)"
+	verdict "$1-again" "OK closed EIO" "$got"
+	ask honest
+	got=$(errno_of write /sys/block/rnbd0/rnbd/remap_device 1)
+	check_equal "$1-again-then-honest" "OK open OK" "$got $(rnbd_attr rnbd0 state) $(read_errno)"
+}
+
+# fuzz_round N: a session with a server of which many messages are damaged. Whatever happens to
+# it, everything ends.
+fuzz_round() {
+	local paths=0
+	[ $(($1 % 2)) = 0 ] || paths="0 1"
+	mode=$(cut -d' ' -f$(($1 % 3 + 1)) <<<"ai short plain")
+	ask mode "$mode"
+	ask fuzz $((FUZZ_SEED + $1)) $(($1 % 4 * 12 + 6))
+	# shellcheck disable=SC2086 # a list
+	results+="$(map_errno $paths) "
+	if [ -n "$(rnbd_disks)" ]; then
+		read_errno >/dev/null
+		errno_of pwrite /dev/rnbd0 0 8192 direct >/dev/null
+		path_do 0 reconnect >/dev/null
+		read_errno >/dev/null
+		unmap_disk
+	fi
+	nothing_mapped || test_fail "fuzz-round-$1" "something is left"
+}
+
+# each CASE GROUP [own|"" [LINK...]]: run the faults of a group, all or only the mode's own; of THIN
+# faults only the first.
+each() {
+	local how=$1 part=$2 fault n=0
+	group "$part" "${3:-}"
+	shift $(($# < 3 ? 2 : 3))
+	echo "peer-server: $part" >/dev/kmsg
+	for fault in "${faults[@]}"; do
+		[ $((n++ % THIN)) = 0 ] || continue
+		"$how" "${fault%% *}" "${fault#* }" "$@"
+	done
+	check "works-after-$part-$mode" works
+	check "log-of-$part-$mode" log_is_short $((${#faults[@]} * 20 + 20))
+	test_start "end of $part"
+}
+
+# log_is_short LINES: condition; not more lines since the last mark.
+log_is_short() {
+	local lines
+	lines=$(dmesg | tac | sed '/peer-server: /q' | wc -l)
+	echo "$lines lines"
+	[ "$lines" -le "$1" ]
+}
+
+# again_cases [RECONNECT FAULT...] -- [REOPEN FAULT...]: sessions that come back.
+again_cases() {
+	test_start "coming back"
+	mode=ai
+	ask mode ai
+	map_errno 0 1 >/dev/null
+	while [ "$1" != -- ]; do
+		reconnect_case "$1"
+		shift
+	done
+	shift
+	unmap_disk
+	map_errno 0 >/dev/null
+	while [ $# -gt 0 ]; do
+		reopen_case "$1"
+		shift
+	done
+	unmap_disk
+}
+
+# fuzz MESSAGES: sessions until so many messages were damaged.
+fuzz() {
+	local n results=""
+	test_start "random damage"
+	: "${FUZZ_SEED:=$RANDOM}"
+	note "FUZZ_SEED=$FUZZ_SEED"
+	echo "peer-server: fuzz" >/dev/kmsg
+	for ((n = 0; ; n++)); do
+		fuzz_round "$n"
+		ask fuzzed
+		[ "$reply" -lt "$1" ] || break
+	done
+	note "$reply messages in $n sessions; map_device:" \
+		"$(tr ' ' '\n' <<<"$results" | sort | uniq -c | xargs)"
+	ask mode ai
+	check "works-after-fuzz" works
+	check "log-after-fuzz" log_is_short $((n * 30 + 60))
+}
+
+# hostile_up: links, the client, the server.
+hostile_up() {
+	rxe_up 2
+	modprobe rtrs_client request_timeout_ms=1000 reconnect_delay_ms=1000
+	path_pairs_start
+	load_rnbd_client
+	server_up
+}
+
+# hostile_end PATHS: what must be true at the end; the client had so many paths at least.
+hostile_end() {
+	ask honest
+	ask paths
+	check_equal "server-knows-nobody" 0 "$reply"
+	check "no-line-that-alarms" log_is_calm
+	check_path_pairs "all-paths-are-freed" "$1"
+}
