@@ -34,6 +34,12 @@ ask() {
 	answer
 }
 
+# use_mode ai|short|plain: what answers look like for the paths that connect from now on.
+use_mode() {
+	mode=$1
+	ask mode "$mode"
+}
+
 # group NAME [own]: its faults for the present mode, in the array "faults": "NAME WANT" each.
 group() {
 	faults=()
@@ -154,8 +160,7 @@ reopen_case() {
 fuzz_round() {
 	local paths=0
 	[ $(($1 % 2)) = 0 ] || paths="0 1"
-	mode=$(cut -d' ' -f$(($1 % 3 + 1)) <<<"ai short plain")
-	ask mode "$mode"
+	use_mode "$(cut -d' ' -f$(($1 % 3 + 1)) <<<"ai short plain")"
 	ask fuzz $((FUZZ_SEED + $1)) $(($1 % 4 * 12 + 6))
 	# shellcheck disable=SC2086 # a list
 	results+="$(map_errno $paths) "
@@ -196,8 +201,7 @@ log_is_short() {
 # again_cases [RECONNECT FAULT...] -- [REOPEN FAULT...]: sessions that come back.
 again_cases() {
 	test_start "coming back"
-	mode=ai
-	ask mode ai
+	use_mode ai
 	map_errno 0 1 >/dev/null
 	while [ "$1" != -- ]; do
 		reconnect_case "$1"
@@ -227,7 +231,7 @@ fuzz() {
 	done
 	note "$reply messages in $n sessions; map_device:" \
 		"$(tr ' ' '\n' <<<"$results" | sort | uniq -c | xargs)"
-	ask mode ai
+	use_mode ai
 	check "works-after-fuzz" works
 	check "log-after-fuzz" log_is_short $((n * 30 + 60))
 }

@@ -17,7 +17,7 @@
 
 static const struct fault accept_faults[] = {
 	{ "accept-magic", "2.6", "ECONNRESET", .patch = { P(0, 2, 0x1bbe) } },
-	{ "accept-version", "2.6", "ECONNRESET", .patch = { P(4 - 2, 2, 0x0300) } },
+	{ "accept-version", "2.6", "ECONNRESET", .patch = { P(2, 2, 0x0300) } },
 	{ "accept-minor", "2.6", "OK", .patch = { P(2, 2, 0x02ff) } },
 	{ "accept-errno", "2.6", "ECONNRESET", .patch = { P(4, 2, 0xff98) } },
 	{ "accept-errno-positive", "2.6", "ECONNRESET", .patch = { P(4, 2, 1) } },

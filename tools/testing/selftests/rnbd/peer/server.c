@@ -4,15 +4,17 @@
  *
  * Reads orders, a line each, and answers each with one line (list: with several and "."):
  *
- *	mode ai|short|plain	how answers look for the paths that connect from now on: with keys,
- *				with keys and short answers, without keys and extensions
- *	list GROUP [own]	names and expectations of the faults of a group (server-faults.c) that
- *				make sense in the present mode; own: and not in the mode "ai"
+ *	mode ai|short|plain	how answers look for the paths that connect from now on: with
+ *				keys, with keys and short answers, without keys and extensions
+ *	list GROUP [own]	names and expectations of the faults of a group in
+ *				server-faults.c that make sense in the present mode; own: and
+ *				not in the mode "ai"
  *	arm NAME		misbehave; "honest" ends it
- *	fired MS		wait until it was done, at most so long: "fired N left M", M paths
- *				to which it was done have ended
+ *	fired MS		wait until it was done, at most so long: "fired N left M", M
+ *				paths to which it was done have ended
  *	left MS			wait until such a path has ended as well
- *	fuzz SEED PERCENT	so many messages of a hundred are damaged at random; "honest" ends it
+ *	fuzz SEED PERCENT	so many messages of a hundred are damaged at random; "honest"
+ *				ends it
  *	fuzzed			how many were since the start
  *	paths			how many there are
  *	quit

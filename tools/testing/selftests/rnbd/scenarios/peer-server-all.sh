@@ -16,7 +16,7 @@ hostile_up
 own=""
 for mode in ai plain; do
 	test_start "mapping, $mode"
-	ask mode "$mode"
+	use_mode "$mode"
 	for part in accept info sess-info open; do
 		each map_case "$part" "$own"
 	done
@@ -26,7 +26,7 @@ done
 own=""
 for mode in ai plain short; do
 	test_start "requests, $mode"
-	ask mode "$mode"
+	use_mode "$mode"
 	each io_case answer "$own" 0
 	own=own
 done

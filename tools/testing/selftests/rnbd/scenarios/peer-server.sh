@@ -13,16 +13,14 @@
 command -v rnbd-peer >/dev/null || skip_all "rnbd-peer is not built"
 hostile_up
 
-mode=ai
-ask mode ai
+use_mode ai
 test_start "mapping"
 for part in accept info sess-info open; do
 	THIN=5 each map_case "$part"
 done
 test_start "requests"
 THIN=2 each io_case answer "" 0
-ask mode short
-mode=short
+use_mode short
 each io_case answer own 0 1
 each io_case fence "" 0 1
 each heartbeat_case heartbeat "" 0
