@@ -9,11 +9,10 @@ _md_state() { awk '/^md77 /{ getline; print $NF }' /proc/mdstat; }
 md_is() { [ "$(_md_state)" = "$1" ]; } # condition: [UU], [U_], ...
 md_idle() { ! grep -qE 'recovery|resync' /proc/mdstat; }
 
-# md_create DISK DISK: a mirror with a bitmap.
+# md_create DISK DISK: a mirror with a bitmap; defer md_stop.
 md_create() {
 	mdadm --create /dev/md77 --run --level=1 --raid-devices=2 --metadata=1.2 \
 		--bitmap=internal --assume-clean "/dev/$1" "/dev/$2"
-	defer md_stop
 }
 
 md_stop() { [ ! -e /sys/block/md77/md ] || mdadm --stop /dev/md77; }

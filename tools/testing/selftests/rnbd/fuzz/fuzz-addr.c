@@ -14,18 +14,6 @@ static bool equal(const struct sockaddr_storage *a, const struct sockaddr_storag
 	return rtrs_addr_equal((const struct sockaddr *)a, (const struct sockaddr *)b);
 }
 
-static u16 port_of(const struct sockaddr_storage *addr)
-{
-	switch (addr->ss_family) {
-	case AF_INET:
-		return ntohs(((struct sockaddr_in *)addr)->sin_port);
-	case AF_INET6:
-		return ntohs(((struct sockaddr_in6 *)addr)->sin6_port);
-	default:
-		return be64_to_cpu(((struct sockaddr_ib *)addr)->sib_sid);
-	}
-}
-
 static void written(const struct rtrs_addr_pair *pair)
 {
 	char text[RTRS_PATH_STRLEN], small[4];

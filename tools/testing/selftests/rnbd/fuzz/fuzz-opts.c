@@ -7,18 +7,6 @@
 
 #include "rnbd-clt.h"
 
-static u16 dest_port(const struct sockaddr_storage *addr)
-{
-	switch (addr->ss_family) {
-	case AF_INET:
-		return ntohs(((struct sockaddr_in *)addr)->sin_port);
-	case AF_INET6:
-		return ntohs(((struct sockaddr_in6 *)addr)->sin6_port);
-	default:
-		return be64_to_cpu(((struct sockaddr_ib *)addr)->sib_sid);
-	}
-}
-
 static void bounds(const struct rnbd_clt_map_opts *opts)
 {
 	size_t name = strnlen(opts->sessname, sizeof(opts->sessname));
@@ -32,7 +20,7 @@ static void bounds(const struct rnbd_clt_map_opts *opts)
 	MUST(opts->nr_poll_queues <= nr_cpu_ids);
 	MUST(opts->nr_paths <= RNBD_CLT_MAX_PATHS);
 	for (unsigned int i = 0; i < opts->nr_paths; i++)
-		MUST(dest_port(&opts->paths[i].dst) == opts->dest_port);
+		MUST(port_of(&opts->paths[i].dst) == opts->dest_port);
 	MUST(!opts->error);
 }
 

@@ -63,6 +63,18 @@ static inline char *text(struct input *in)
 	return copy;
 }
 
+static inline u16 port_of(const struct sockaddr_storage *addr)
+{
+	switch (addr->ss_family) {
+	case AF_INET:
+		return ntohs(((struct sockaddr_in *)addr)->sin_port);
+	case AF_INET6:
+		return ntohs(((struct sockaddr_in6 *)addr)->sin6_port);
+	default:
+		return be64_to_cpu(((struct sockaddr_ib *)addr)->sib_sid);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t len);
 
 #endif /* FUZZ_H */

@@ -114,17 +114,6 @@ static const char *the_other_one(void)
 	return rnbd_sess_info(two, 2, NULL);
 }
 
-static const char *open_slow(struct path *path, struct dev *dev)
-{
-	uint64_t end = now_ms() + WAIT_MS;
-
-	do
-		TRY(rnbd_open(path, env.slow, RNBD_RW, dev));
-	while (dev->err == 1 && now_ms() < end);
-	EXPECT(!dev->err, "OPEN: errno %d", dev->err);
-	return NULL;
-}
-
 /* The slow disk takes 1.5 s: a plain fence does not wait for it, the other one does. */
 static const char *with_request_running(uint16_t type, bool waits)
 {
@@ -134,7 +123,7 @@ static const char *with_request_running(uint16_t type, bool waits)
 	uint64_t start, took;
 
 	TRY(open_pair(&one, &two));
-	TRY(open_slow(one, &dev));
+	TRY(rnbd_open_slow(one, &dev));
 	io.id = dev.id;
 	req_post(rnbd_io(one, &io));
 	TRY(rnbd_sess_info(one, 2, NULL));	/* so that the write has begun, too */
@@ -176,7 +165,7 @@ static const char *bad_message(void)
 	TRY(open_path(&one, NULL, bad->ext));
 	TRY(open_path(&two, one, bad->ext));
 	if (bad->twice) {	/* the first one waits for this request */
-		TRY(open_slow(one, &dev));
+		TRY(rnbd_open_slow(one, &dev));
 		io.id = dev.id;
 		req_post(rnbd_io(one, &io));
 		TRY(rnbd_sess_info(one, 2, NULL));

@@ -189,18 +189,6 @@ static const char *stale_key(void)
 	return path_wait_lost(path, WAIT_MS);
 }
 
-/* The slow disk may be in use by a path that the server is still closing. */
-static const char *open_slow(struct path *path, struct dev *dev)
-{
-	uint64_t end = now_ms() + WAIT_MS;
-
-	do
-		TRY(rnbd_open(path, env.slow, RNBD_RW, dev));
-	while (dev->err == 1 && now_ms() < end);
-	EXPECT(!dev->err, "OPEN: errno %d", dev->err);
-	return NULL;
-}
-
 /* The tag of a request that still runs on the slow disk, again on the same path. */
 static const char *busy_tag(void)
 {
@@ -211,7 +199,7 @@ static const char *busy_tag(void)
 	uint32_t imm;
 
 	TRY(ready_path(&path));
-	TRY(open_slow(path, &dev));
+	TRY(rnbd_open_slow(path, &dev));
 	io.id = dev.id;
 	req = rnbd_io(path, &io);
 	req_post(req);
@@ -231,7 +219,7 @@ static const char *gone_with_io_running(void)
 	unsigned int i;
 
 	TRY(ready_path(&path));
-	TRY(open_slow(path, &dev));
+	TRY(rnbd_open_slow(path, &dev));
 	io.id = dev.id;
 	for (i = 0; i < 8; i++) {
 		io.rw = i % 2 ? OP_WRITE : OP_READ;

@@ -152,6 +152,7 @@ const char *req_invalidated(struct con *con, const struct ibv_wc *wc);
 /* rnbd.c */
 const char *rnbd_sess_info(struct path *path, uint8_t ver, uint8_t *agreed);
 const char *rnbd_open(struct path *path, const char *name, uint8_t mode, struct dev *dev);
+const char *rnbd_open_slow(struct path *path, struct dev *dev);
 const char *rnbd_close(struct path *path, uint32_t id);
 struct req *rnbd_io(struct path *path, const struct io *io);
 const char *rnbd_io_wait(struct req *req, const struct io *io);

@@ -6,6 +6,7 @@
 # with a thin pool and a snapshot.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
+. "${0%/*}/../lib-md.sh"
 
 rxe_up
 modprobe rtrs_server sess_queue_depth=128
@@ -14,20 +15,14 @@ load_rnbd_client
 
 # --- md RAID-1 -------------------------------------------------------------------------------------
 
-export MDADM_NO_UDEV=1
-md_state() { awk '/^md77 /{ getline; print $NF }' /proc/mdstat; }
-md_is() { [ "$(md_state)" = "$1" ]; }
-md_idle() { ! grep -qE 'recovery|resync' /proc/mdstat; }
-
 raid1() {
 	local leg0 leg1 a b rc=0 verify path
 	leg0=$(null_blk_up 48) leg1=$(null_blk_up 48)
 	# as from two servers: a session for each leg
 	a=$(rnbd_map sessname=left "device_path=$leg0")
 	b=$(rnbd_map sessname=right "device_path=$leg1")
-	check "md-create" mdadm --create /dev/md77 --run --level=1 --raid-devices=2 --metadata=1.2 \
-		--bitmap=internal --assume-clean "/dev/$a" "/dev/$b"
-	defer mdadm --stop /dev/md77
+	check "md-create" md_create "$a" "$b"
+	defer md_stop
 	check "md-fio" fio_verify /dev/md77 randwrite 4k-64k 16 1 200
 	fio_verify /dev/md77 randwrite 4k-64k 16 1 1500 >"$LAB_TMP/fio.out" 2>&1 &
 	verify=$!
@@ -41,15 +36,10 @@ raid1() {
 	check "md-runs-on-one-leg" wait_for 20 md_is '[U_]'
 	errno-op write "$path/reconnect" 1 >/dev/null
 	check "md-leg-open-again" wait_for 20 state_is "$b" open
-	mdadm /dev/md77 --remove "/dev/$b" >/dev/null 2>&1 || :
-	check "md-re-add" mdadm /dev/md77 --re-add "/dev/$b"
-	check "md-recovered" wait_for 60 md_is '[UU]'
-	check "md-idle" wait_for 60 md_idle
-	echo check >/sys/block/md77/md/sync_action
-	check "md-check-finished" wait_for 60 file_is /sys/block/md77/md/sync_action idle
-	check_equal "md-legs-are-equal" 0 "$(cat /sys/block/md77/md/mismatch_cnt)"
+	md_again md "$b"
+	md_check md
 	check_equal "md-unmap-refused" EBUSY "$(errno_of write "/sys/block/$a/rnbd/unmap_device" normal)"
-	check "md-stop" mdadm --stop /dev/md77
+	check "md-stop" md_stop
 	check "md-unmap-left" rnbd_unmap "$a"
 	check "md-unmap-right" rnbd_unmap "$b"
 }

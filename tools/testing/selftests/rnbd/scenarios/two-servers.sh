@@ -56,7 +56,8 @@ client() {
 	await left-up-1 60
 	await right-up-1 60
 	a=$(leg 1 left) b=$(leg 2 right)
-	md_create "$a" "$b" >/dev/null 2>&1
+	check "md-create" md_create "$a" "$b"
+	defer md_stop
 
 	test_start "the right server is killed"
 	load_start md77
