@@ -11,13 +11,21 @@
 THIN=${THIN:-1}
 RECOVER=${RECOVER:-" answer-silence key-type batch-idle fence-errno-max fence-too-long "}
 
-# server_up: start it; orders go to 7, answers come from 8.
+# server_up: start it; orders go to 7, answers come from 8. server_down: it ends with its input, and
+# must before its RDMA devices can go.
 server_up() {
 	mkfifo "$LAB_TMP/orders" "$LAB_TMP/answers"
 	rnbd-peer server <"$LAB_TMP/orders" >"$LAB_TMP/answers" 2>&1 &
+	hostile_pid=$!
+	defer server_down
 	exec 7>"$LAB_TMP/orders" 8<"$LAB_TMP/answers"
 	answer
 	[ "$reply" = ready ]
+}
+
+server_down() {
+	exec 7>&- 8<&-
+	wait "$hostile_pid"
 }
 
 # answer: the next line of the server is in $reply; ask WORD...: give an order.

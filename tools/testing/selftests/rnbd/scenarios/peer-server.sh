@@ -25,5 +25,5 @@ each io_case answer own 0 1
 each io_case fence "" 0 1
 each heartbeat_case heartbeat "" 0
 again_cases accept-depth-unlike-info -- open-block-0
-fuzz "${FUZZ:-30}"
+fuzz "${FUZZ:-20}"
 hostile_end 80
