@@ -19,10 +19,10 @@ for part in accept info sess-info open; do
 	THIN=5 each map_case "$part"
 done
 test_start "requests"
-THIN=2 each io_case answer "" 0
+THIN=3 each io_case answer "" 0
 use_mode short
 each io_case answer own 0 1
-each io_case fence "" 0 1
+THIN=2 each io_case fence "" 0 1
 each heartbeat_case heartbeat "" 0
 again_cases accept-depth-unlike-info -- open-block-0
 fuzz "${FUZZ:-20}"
