@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=400 kernel=uml mem=2G
+# lab: guests=1 timeout=900 kernel=any,uml full=any mem=2G
 #
 # The same again and again, under load: 500 times a path is disconnected and reconnected, on ten
 # paths at once, since the transport pauses for a second in between. Then the same by the server,
