@@ -26,6 +26,7 @@ import dataclasses
 import fnmatch
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -48,6 +49,7 @@ CPUS = 2
 STATIC_TIMEOUT = {"quick": 900, "full": 1800}
 HEAVY_STATIC = ("build-gcc", "build-clang", "sparse", "intree", "packages")  # they run make -j
 SKIP_STATUS = 4
+RESERVED_FLAGS = 0xffc08028  # of a CPU: always 0
 GRACE = 240
 DEEP_KERNELS = ("uml-kasan", "kasan", "kcsan")
 DEEP_FUZZ_SECONDS = 180
@@ -153,9 +155,20 @@ def check_build(kernels, name, debug=False):
 
 
 def emulator_tripped(results):
-    """A second emulated CPU now and then runs into the breakpoint of code that is being patched
-    (trace points, static keys), which a real one never does: the log says "Oops: int3"."""
-    return any("Oops: int3" in log.read_text(errors="replace") for log in results.glob("*.log"))
+    """An emulated CPU now and then does what a real one never does. It runs into the breakpoint of
+    code that another one is patching (trace points, static keys): the log says "Oops: int3". Or
+    its flags have bits that are always 0: they are a number from somewhere else."""
+    for log in results.glob("*.log"):
+        text = log.read_text(errors="replace")
+        flags = [int(word, 16) for word in re.findall(r"EFLAGS: ([0-9a-f]{8})", text)]
+        if "Oops: int3" in text or any(word & RESERVED_FLAGS for word in flags):
+            return True
+    return False
+
+
+def never_booted(run):
+    """Some guest did not come as far as the scenario, which is what loads our modules."""
+    return any(r.booted is None and not r.killed for r in run.lives)
 
 
 def results_lost(run):
@@ -165,6 +178,15 @@ def results_lost(run):
                for r in run.reports.values())
 
 
+def mishap(run, results):
+    """What went wrong with a failed run if it was the emulation, else None."""
+    if results_lost(run):
+        return "its results were not heard"
+    if never_booted(run):
+        return "a guest did not boot"
+    return "the emulated CPU went astray" if emulator_tripped(results) else None
+
+
 def check_scenario(kernels, name, scen, results):
     built = kernels.modules(name, scen.debug) if scen.modules else None
     left = kernels.clock.left()
@@ -172,9 +194,8 @@ def check_scenario(kernels, name, scen, results):
     status, reasons = run.execute()
     if status == FAIL and run.cut_short:
         return SKIP, [f"no time left, stopped after {left:.0f} s"]
-    unheard = results_lost(run)
-    if status == FAIL and (unheard or emulator_tripped(results)):
-        why = "its results were not heard" if unheard else "the emulator tripped over patched code"
+    why = status == FAIL and mishap(run, results)
+    if why:
         print(f"{scen.name}@{name}: {why}; once more", flush=True)
         results.rename(results.with_name(results.name + ".first"))
         run = session.Run(scen, kernels.get(name), results, built=built)

@@ -25,6 +25,7 @@ import klog
 from guest import Guest
 
 GRACE_AFTER_FAILURE = 5     # seconds the other guests get once one has failed
+BOOT_TIME = 90              # seconds until a guest must have come as far as the scenario
 DUMP_TIME = 3               # seconds for a stuck guest to write its task states to the log
 KTAP_SKIP = 4
 
@@ -53,6 +54,7 @@ class Report:
     name: str                   # of its files
     log: pathlib.Path
     out: object                 # its KTAP file
+    launched: float = dataclasses.field(default_factory=time.monotonic)
     killed: bool = False        # on purpose
     partial: bytes = b""
     ctl_partial: bytes = b""
@@ -152,7 +154,7 @@ class Run:
             for key, _ in self.selector.select(min(0.5, max(0.01, deadline - now))):
                 self._read(key)
             self._obey()
-            if not hurried and self._guest_failed():
+            if not hurried and (self._guest_failed() or self._boot_hangs()):
                 hurried = True
                 deadline = min(deadline, time.monotonic() + GRACE_AFTER_FAILURE)
 
@@ -164,6 +166,13 @@ class Run:
         """True once some guest has gone and failed: its peers may wait for it in vain."""
         gone = [self.reports[g] for g in set(self.guests) - self._open_outputs()]
         return any(not r.ended or r.status not in (0, KTAP_SKIP) for r in gone if not r.killed)
+
+    def _boot_hangs(self):
+        """True if a guest that was not killed is not as far as the scenario, which loads modules."""
+        name = self.kernel.name
+        allowed = BOOT_TIME * self.scenario.timeout_on(name) / self.scenario.timeout
+        return any(r.booted is None and not r.killed and time.monotonic() - r.launched > allowed
+                   for r in self.reports.values())
 
     def _give_up(self, now):
         stuck = [g for g in self.guests
