@@ -186,36 +186,16 @@ static int ask_addr(struct rtrs_clt_con *con)
 	struct sockaddr *src = addrs->src.ss_family == AF_UNSPEC ?
 			       NULL : (struct sockaddr *)&addrs->src;
 
-	return rdma_resolve_addr(con->base.cm_id, src, (struct sockaddr *)&addrs->dst,
-				 RESOLVE_MS);
-}
-
-static int resolve_addr(struct rtrs_clt_con *con)
-{
 	int err;
 
-	err = create_id(con);
-	if (err)
-		return err;
-
-	con->resolves = RESOLVES - 1;
-	err = ask_addr(con);
+	err = rdma_resolve_addr(con->base.cm_id, src, (struct sockaddr *)&addrs->dst, RESOLVE_MS);
 	/* No RDMA device has the source address. */
 	return err == -ENODEV ? -EHOSTUNREACH : err;
 }
 
-/*
- * The kernel asks for a neighbour three times, a second apart, and not again before it is
- * asked to.  A host or a link that comes back later shall not be missed until the end of
- * the step.
- */
-static int resolve_again(struct rtrs_clt_con *con)
+static int resolve_addr(struct rtrs_clt_con *con)
 {
-	if (!con->resolves)
-		return -EHOSTUNREACH;
-	con->resolves--;
-	step_start(con);
-	return ask_addr(con) ?: step_wait(con);
+	return create_id(con) ?: ask_addr(con);
 }
 
 /*
@@ -319,6 +299,24 @@ static int (* const con_steps[])(struct rtrs_clt_con *con) = {
 	handshake,
 };
 
+/*
+ * The kernel asks for a neighbour three times, a second apart, and not again before it is
+ * asked to.  A host or a link that comes back later shall not be missed until the end of
+ * the step.
+ */
+static int step_end(struct rtrs_clt_con *con)
+{
+	unsigned int resolves = RESOLVES;
+	int err;
+
+	err = step_wait(con);
+	while (err == RESOLVE_AGAIN && --resolves) {
+		step_start(con);
+		err = ask_addr(con) ?: step_wait(con);
+	}
+	return err == RESOLVE_AGAIN ? -EHOSTUNREACH : err;
+}
+
 static int take_step(struct rtrs_clt_path *path, unsigned int step, unsigned int from,
 		     unsigned int nr)
 {
@@ -329,11 +327,8 @@ static int take_step(struct rtrs_clt_path *path, unsigned int step, unsigned int
 		step_start(&path->cons[cid]);
 		err = con_steps[step](&path->cons[cid]);
 	}
-	for (cid = from; !err && cid < from + nr; cid++) {
-		err = step_wait(&path->cons[cid]);
-		while (err == RESOLVE_AGAIN)
-			err = resolve_again(&path->cons[cid]);
-	}
+	for (cid = from; !err && cid < from + nr; cid++)
+		err = step_end(&path->cons[cid]);
 	return err;
 }
 

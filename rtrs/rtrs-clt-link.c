@@ -165,8 +165,9 @@ void rtrs_clt_lone_put(struct rtrs_clt_path *path)
  * @path: path that rtrs_clt_lone_get() let connect
  *
  * The request may have been on its way for long.  If another path came up meanwhile, and
- * the server restarted after that, it has created the session for this one.
- * Process context.
+ * the server restarted after that, it has created the session for this one.  And a server
+ * that knew our extensions at the attempt before may not know them any more, so that this
+ * one should have been alone.  Process context.
  * Return: 0, or -EAGAIN: the attempt is in doubt, the next one is not.
  */
 int rtrs_clt_lone_check(struct rtrs_clt_path *path)
@@ -175,7 +176,7 @@ int rtrs_clt_lone_check(struct rtrs_clt_path *path)
 	int err = 0;
 
 	spin_lock(&clt->link_lock);
-	if (path->first_conn && clt->nr_up)
+	if (path->first_conn && (clt->nr_up || (!path->conn.ext_use && clt->lone_path != path)))
 		err = -EAGAIN;
 	spin_unlock(&clt->link_lock);
 	return err;

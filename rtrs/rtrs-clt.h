@@ -92,7 +92,6 @@ enum rtrs_clt_con_link {
  * @link: written by the CM handler, and by the path's work before that can run
  * @cm_pending: the path's work waits for the CM handler
  * @cm_err: how the step ended; valid when @cm_pending is clear
- * @resolves: how often the address may be asked for again
  * @ring: receives after the INFO exchange
  * @poll_lock: one poller at a time (polled connections)
  * @inflight: requests between build and completion
@@ -104,7 +103,6 @@ struct rtrs_clt_con {
 	enum rtrs_clt_con_link	link;
 	bool			cm_pending;
 	int			cm_err;
-	unsigned int		resolves;
 	struct rtrs_recv_ring	ring;
 	spinlock_t		poll_lock;	/* nothing but being the poller */
 

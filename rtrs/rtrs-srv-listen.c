@@ -82,7 +82,7 @@ static int listen_ib(struct rtrs_srv *srv)
 
 static void listen_failed(struct rtrs_srv *srv, const char *what, int err)
 {
-	pr_err("cannot listen on %s addresses, port %u: %d\n", what, srv->port, err);
+	pr_err_ratelimited("cannot listen on %s addresses, port %u: %d\n", what, srv->port, err);
 	if (err == -ENOMEM)
 		schedule_delayed_work(&srv->listen_work, msecs_to_jiffies(RETRY_MS));
 }
