@@ -166,11 +166,6 @@ def emulator_tripped(results):
     return False
 
 
-def never_booted(run):
-    """Some guest did not come as far as the scenario, which is what loads our modules."""
-    return any(r.booted is None and not r.killed for r in run.lives)
-
-
 def results_lost(run):
     """Every guest ended well and none of its results arrived: the channel, not the scenario. A
     scenario that hangs or fails is not taken for this."""
@@ -182,7 +177,7 @@ def mishap(run, results):
     """What went wrong with a failed run if it was the emulation, else None."""
     if results_lost(run):
         return "its results were not heard"
-    if never_booted(run):
+    if run.boot_hung:
         return "a guest did not boot"
     return "the emulated CPU went astray" if emulator_tripped(results) else None
 

@@ -94,6 +94,7 @@ class Run:
     verbose: bool = False
     limit: float = None             # seconds, if that is less than the scenario's own time
     cut_short: bool = False         # that limit is what ended it
+    boot_hung: bool = False         # a guest that did not boot is what ended it
 
     def execute(self):
         """Returns (PASS, FAIL or SKIP, list of reasons)."""
@@ -168,11 +169,13 @@ class Run:
         return any(not r.ended or r.status not in (0, KTAP_SKIP) for r in gone if not r.killed)
 
     def _boot_hangs(self):
-        """True if a guest that was not killed is not as far as the scenario, which loads modules."""
+        """True if a guest is not as far as the scenario, which loads modules, in all its time."""
         name = self.kernel.name
         allowed = BOOT_TIME * self.scenario.timeout_on(name) / self.scenario.timeout
-        return any(r.booted is None and not r.killed and time.monotonic() - r.launched > allowed
-                   for r in self.reports.values())
+        self.boot_hung = any(r.booted is None and not r.killed and
+                             time.monotonic() - r.launched > allowed
+                             for r in self.reports.values())
+        return self.boot_hung
 
     def _give_up(self, now):
         stuck = [g for g in self.guests
