@@ -80,6 +80,17 @@ _field() { # FILE FIELD
 # reads_by DISK COUNT [FIO OPTION...]: COUNT reads of 4 KiB, one at a time, all on one CPU.
 reads_by() { fio_run "/dev/$1" randread 4k 1 1 "$2" --cpus_allowed=0 "${@:3}"; }
 
+# serve_disk: all that a server guest does: a disk, /dev/nullb0, and what the client orders.
+serve_disk() {
+	null_blk_up 64 >/dev/null
+	modprobe rtrs_server sess_queue_depth=64
+	load_rnbd_server
+	rxe_up
+	signal server-ready
+	serve_orders 400
+	check "server-idle" wait_for 20 server_idle
+}
+
 # --- load -----------------------------------------------------------------------------------------
 
 # load_start DISK: in the background write and verify 200 requests again and again, until load_end.

@@ -12,15 +12,7 @@
 . "${0%/*}/../lib-abi.sh"
 . "${0%/*}/../lib-path.sh"
 
-server() {
-	null_blk_up 64 >/dev/null
-	modprobe rtrs_server sess_queue_depth=64
-	load_rnbd_server
-	rxe_up
-	signal server-ready
-	serve_orders 400
-	check "server-idle" wait_for 20 server_idle
-}
+server() { serve_disk; }
 
 # suffer ARGUMENT...: both links, both directions, as netem(8) says.
 suffer() {

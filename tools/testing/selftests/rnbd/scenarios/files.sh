@@ -9,13 +9,12 @@
 # Emulated machines do less of it, and one of the two stock kernels is enough for every check.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
+. "${0%/*}/../lib-path.sh"
 
 rxe_up 2
 modprobe rtrs_server sess_queue_depth=128
 load_rnbd_server
 load_rnbd_client
-sess=$RTRS_CLT/$RNBD_SESS
-path_dir() { echo "$sess/paths/ip:10.0.$1.1@ip:10.0.$1.1"; }
 mnt=$LAB_TMP/mnt
 mkdir "$mnt"
 count=400
@@ -59,9 +58,9 @@ file_ops() {
 flaps() { # until the file stop is there
 	local n=0
 	while [ ! -e "$LAB_TMP/stop" ]; do
-		wait_for 20 file_is "$(path_dir $n)/state" connected || return 1
-		errno-op write "$(path_dir $n)/disconnect" 1 >/dev/null
-		errno-op write "$(path_dir $n)/reconnect" 1 >/dev/null
+		wait_for 20 path_is "$n" connected || return 1
+		errno-op write "$(clt_path $n)/disconnect" 1 >/dev/null
+		errno-op write "$(clt_path $n)/reconnect" 1 >/dev/null
 		n=$((1 - n)) done=$((${done:-0} + 1))
 		sleep 0.5
 	done
@@ -73,8 +72,7 @@ one_fs() { # FS MKFS FSCK
 	local fs=$1 backing disk flapper worker start file rc=0
 	test_start "$fs"
 	backing=$(null_blk_up 320 cache_size=16 discard=1)
-	disk=$(rnbd_map "device_path=$backing" path=ip:10.0.0.1@ip:10.0.0.1 \
-		path=ip:10.0.1.1@ip:10.0.1.1)
+	disk=$(rnbd_map "device_path=$backing" "$(path_args 0 1)")
 	rm -rf "$LAB_TMP/model" "$LAB_TMP/stop"
 	# shellcheck disable=SC2086 # a command
 	check "$fs-mkfs" $2 "/dev/$disk"
@@ -89,7 +87,7 @@ one_fs() { # FS MKFS FSCK
 	note "$(<"$LAB_TMP/flaps")"
 	rm -rf "$LAB_TMP/model" "${mnt:?}"/*
 
-	errno-op write "$sess/hold_time_ms" 120000 >/dev/null
+	sess_attr hold_time_ms 120000
 	exercise "$mnt" $count >"$LAB_TMP/exercise" 2>&1 &
 	worker=$!
 	start=$(awk '{ print $5 }' "/sys/block/$disk/stat")

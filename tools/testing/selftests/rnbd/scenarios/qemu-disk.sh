@@ -10,13 +10,12 @@
 # one to two minutes on the stock kernels.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
+. "${0%/*}/../lib-path.sh"
 
 rxe_up 2
 modprobe rtrs_server sess_queue_depth=128
 load_rnbd_server
 load_rnbd_client
-sess=$RTRS_CLT/$RNBD_SESS
-path_dir() { echo "$sess/paths/ip:10.0.$1.1@ip:10.0.$1.1"; }
 
 # qemu_io FORMAT AIO COMMAND...: qemu-io on the disk as a machine with cache=none,discard=unmap has
 # it; fails if a command does. By itself it ends well then, and only says so.
@@ -45,7 +44,7 @@ counted() {
 }
 begin() { # KEY=VALUE...: of null_blk
 	backing=$(null_blk_up 64 discard=1 "$@")
-	disk=$(rnbd_map "device_path=$backing" path=ip:10.0.0.1@ip:10.0.0.1 path=ip:10.0.1.1@ip:10.0.1.1)
+	disk=$(rnbd_map "device_path=$backing" "$(path_args 0 1)")
 }
 
 for name in native-512 io_uring-4096 threads-512; do
@@ -97,7 +96,7 @@ check "qcow2-snapshot" image snapshot -c before "/dev/$disk"
 check "qcow2-write-after" qcow "write -P 3 1M 1M" "discard 200M 1M" "write -z -u 2M 1M"
 rnbd_unmap "$disk"
 wait_for 10 nothing_mapped
-disk=$(rnbd_map "device_path=$backing" path=ip:10.0.0.1@ip:10.0.0.1 path=ip:10.0.1.1@ip:10.0.1.1)
+disk=$(rnbd_map "device_path=$backing" "$(path_args 0 1)")
 check "qcow2-check" image check -f qcow2 "/dev/$disk"
 check "qcow2-read" qcow "read -P 1 0 1M" "read -P 3 1M 1M" "read -P 0 2M 1M" "read -P 1 3M 1M" \
 	"read -P 0 200M 1M"
@@ -120,12 +119,11 @@ writer=$!
 flap() {
 	local n
 	for n in 0 1 0 1; do
-		wait_for 20 file_is "$(path_dir $n)/state" connected || return 1
-		errno-op write "$(path_dir $n)/disconnect" 1 >/dev/null
-		errno-op write "$(path_dir $n)/reconnect" 1 >/dev/null
+		wait_for 20 path_is "$n" connected || return 1
+		errno-op write "$(clt_path $n)/disconnect" 1 >/dev/null
+		errno-op write "$(clt_path $n)/reconnect" 1 >/dev/null
 	done
 }
-started() { [ "$(awk '{ print $5 }' "/sys/block/$disk/stat")" -gt "$1" ]; }
 before=$(awk '{ print $5 }' "/sys/block/$disk/stat")
 written() { [ "$(awk '{ print $5 }' "/sys/block/$disk/stat")" -gt $((before + $1)) ]; }
 check "writer-has-begun" wait_for 20 written 20
@@ -137,11 +135,11 @@ wait $writer || { rc=$? && note "$(<"$LAB_TMP/bench")"; }
 check_equal "writes-while-paths-flap" 0 $rc
 
 test_start "no path: the error that makes a machine stop or report it"
-for n in 0 1; do errno-op write "$(path_dir $n)/disconnect" 1 >/dev/null; done
+for n in 0 1; do errno-op write "$(clt_path $n)/disconnect" 1 >/dev/null; done
 check "closed" wait_for 10 state_is "$disk" closed
 check_match "write-fails" "Input/output error" "$(timeout 60 qemu-io -t none -i native -f raw \
 	-c "write 0 4k" "/dev/$disk" 2>&1 || :)"
-for n in 0 1; do errno-op write "$(path_dir $n)/reconnect" 1 >/dev/null; done
+for n in 0 1; do errno-op write "$(clt_path $n)/reconnect" 1 >/dev/null; done
 check "open-again" wait_for 20 state_is "$disk" open
 check "write-after-it" io native "write -P 5 0 4k" "read -P 5 0 4k"
 check "unmap" rnbd_unmap "$disk"

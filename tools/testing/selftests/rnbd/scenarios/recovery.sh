@@ -13,15 +13,7 @@
 NOTICE=40 # seconds until the loss of a silent peer must be noticed (abi56)
 RETURN=60 # until a path is back
 
-server() {
-	null_blk_up 64 >/dev/null
-	modprobe rtrs_server sess_queue_depth=64
-	load_rnbd_server
-	rxe_up
-	signal server-ready
-	serve_orders 400
-	check "server-idle" wait_for 20 server_idle
-}
+server() { serve_disk; }
 
 # both_ends WORD LINK: on this guest and on the server; the later of both is when it takes effect.
 both_ends() {
