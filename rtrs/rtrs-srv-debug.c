@@ -13,6 +13,9 @@
  *				until the name is taken away or the path closes; connection 0
  *				goes on, so that nobody misses a heartbeat
  *	stalled			how many receives are held up at the moment (read only)
+ *	hold_free		closed paths keep their queue pairs and memory, as if the RDMA
+ *				device did not let go of them
+ *	held_free		how many do at the moment (read only)
  *
  * Failure: data get lost, which is what the knobs are for; the kernel stays well.
  */
@@ -26,7 +29,7 @@
 
 #include "rtrs-srv-debug.h"
 
-#define STALL_POLL_MS	10
+#define POLL_MS		10
 
 /**
  * struct spare - a slot beside those of its session
@@ -52,6 +55,8 @@ static LLIST_HEAD(spares);
 static DEFINE_SPINLOCK(stall_lock);	/* guards the name */
 static char stall_name[RTRS_PATH_STRLEN];
 static atomic_t stalled;
+static bool hold_free;
+static atomic_t held_free;
 
 /* ---- no_slot_fence ---- */
 
@@ -155,7 +160,7 @@ void rtrs_srv_debug_stall(const struct rtrs_srv_con *con)
 
 	atomic_inc(&stalled);
 	while (is_stalled(con->path))
-		msleep(STALL_POLL_MS);
+		msleep(POLL_MS);
 	atomic_dec(&stalled);
 }
 
@@ -195,6 +200,21 @@ static const struct file_operations stall_path_fops = {
 	.write	= stall_path_write,
 };
 
+/* ---- hold_free ---- */
+
+/**
+ * rtrs_srv_debug_free - a path is about to be taken from its RDMA device
+ *
+ * Context: process, sleeps while hold_free is set.
+ */
+void rtrs_srv_debug_free(void)
+{
+	atomic_inc(&held_free);
+	while (READ_ONCE(hold_free))
+		msleep(POLL_MS);
+	atomic_dec(&held_free);
+}
+
 /* ---- init and exit ---- */
 
 /**
@@ -210,6 +230,8 @@ void rtrs_srv_debug_init(void)
 	debugfs_create_bool("no_path_fence", 0600, dir, &no_path_fence);
 	debugfs_create_file("stall_path", 0600, dir, NULL, &stall_path_fops);
 	debugfs_create_atomic_t("stalled", 0400, dir, &stalled);
+	debugfs_create_bool("hold_free", 0600, dir, &hold_free);
+	debugfs_create_atomic_t("held_free", 0400, dir, &held_free);
 	pr_warn("built with debugging knobs, not for use\n");
 }
 

@@ -11,6 +11,7 @@
 void rtrs_srv_debug_init(void);
 void rtrs_srv_debug_exit(void);
 void rtrs_srv_debug_stall(const struct rtrs_srv_con *con);
+void rtrs_srv_debug_free(void);
 struct rtrs_srv_slot *rtrs_srv_debug_slot(struct rtrs_srv_slot *slot,
 					  const struct rtrs_srv_path *path);
 bool rtrs_srv_debug_no_wait(void);
@@ -19,6 +20,7 @@ u32 rtrs_srv_debug_ext(u32 ext);
 static inline void rtrs_srv_debug_init(void) {}
 static inline void rtrs_srv_debug_exit(void) {}
 static inline void rtrs_srv_debug_stall(const struct rtrs_srv_con *con) {}
+static inline void rtrs_srv_debug_free(void) {}
 
 static inline struct rtrs_srv_slot *rtrs_srv_debug_slot(struct rtrs_srv_slot *slot,
 							const struct rtrs_srv_path *path)

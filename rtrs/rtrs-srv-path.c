@@ -6,8 +6,9 @@
  * memory of its chunks; the requests for the other connections find it.
  *
  * End: one work in named stages, queued by the error door (rtrs-srv-state.c):
- * disconnect, quiet, drain, wait for requests, session down, free.  Nobody else takes
- * anything of a path away, so each stage happens once.
+ * disconnect, quiet, drain, wait for requests, session down, unlink, free.  Nobody else
+ * takes anything of a path away, so each stage happens once.  A successor need not wait
+ * for the last one, which can take an RDMA device with a lost packet a minute.
  *
  * Failure: creation undoes itself; a client that starts to connect and does not go on
  * is closed after a while (17.2).
@@ -82,20 +83,6 @@ static void wait_requests(struct rtrs_srv_path *path)
 	rtrs_srv_fence_progress(path, RTRS_SRV_END_IDLE);
 }
 
-/* Afterwards nothing of the path is left on the device. */
-static void free_resources(struct rtrs_srv_path *path)
-{
-	unsigned int i;
-
-	for (i = 0; i < path->nr_cons; i++)
-		rtrs_srv_con_destroy(&path->cons[i]);
-	rtrs_srv_fence_destroy(path);
-	rtrs_iu_free(path->info_rsp);
-	rtrs_iu_free(path->info_req);
-	rtrs_srv_bufs_destroy(&path->bufs, path->dev);
-	rtrs_dev_put(path->dev, &path->dev_user);
-}
-
 /* Afterwards a client may connect with the identity and the addresses of the path. */
 static void unlink_path(struct rtrs_srv_path *path)
 {
@@ -107,6 +94,21 @@ static void unlink_path(struct rtrs_srv_path *path)
 	if (!--sess->nr_paths)
 		rtrs_srv_sess_remove(sess);
 	mutex_unlock(&srv->lock);
+}
+
+/* Afterwards nothing of the path is left on the device. */
+static void free_resources(struct rtrs_srv_path *path)
+{
+	unsigned int i;
+
+	rtrs_srv_debug_free();
+	for (i = 0; i < path->nr_cons; i++)
+		rtrs_srv_con_destroy(&path->cons[i]);
+	rtrs_srv_fence_destroy(path);
+	rtrs_iu_free(path->info_rsp);
+	rtrs_iu_free(path->info_req);
+	rtrs_srv_bufs_destroy(&path->bufs, path->dev);
+	rtrs_dev_put(path->dev, &path->dev_user);
 }
 
 static void close_work(struct work_struct *work)
@@ -121,8 +123,8 @@ static void close_work(struct work_struct *work)
 
 	rtrs_srv_path_info(path, "closed\n");
 	rtrs_srv_path_set_state(path, RTRS_SRV_CLOSED);
-	free_resources(path);
 	unlink_path(path);
+	free_resources(path);
 	rtrs_srv_path_put(path);
 }
 
