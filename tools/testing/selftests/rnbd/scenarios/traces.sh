@@ -87,13 +87,23 @@ test_start "a session with two paths, from its birth to its end"
 trace_on 'rtrs_clt:*' 'rtrs_srv:*' 'rnbd_srv:*'
 # shellcheck disable=SC2046 # a list
 disk=$(rnbd_map $(path_args 0 1) "device_path=$disk0")
+# shellcheck disable=SC2046 # a list
+slow_disk=$(rnbd_map $(path_args 0 1) "device_path=$slow")
 fio_run "/dev/$disk" randwrite 4k 8 1 200
 fio_run "/dev/$disk" randread 4k-64k 8 1 200
 fio_run "/dev/$disk" randrw 4k 16 1 4000 &
 fio=$!
 started() { [ "$(awk '{ print $1 + $5 }' "/sys/block/$disk/stat")" -gt 500 ]; }
 wait_for 20 started
+in_flight() { [ "$(awk '{ print $9 }' "/sys/block/$1/stat")" -ge "$2" ]; }
+for ((i = 0; i < 8; i++)); do # both paths have some of them, and no answer for a second
+	errno-op pread "/dev/$slow_disk" $((i * 4096)) 4096 direct >"$LAB_TMP/slow.$i" &
+	slow_reads+=($!)
+done
+wait_for 5 in_flight "$slow_disk" 8
 expect_errno OK write "$(srv_path 0)/disconnect" 1
+wait "${slow_reads[@]}" || :
+check_equal "slow-reads-are-answered" "8 OK" "$(sort "$LAB_TMP"/slow.* | uniq -c | xargs)"
 rc=0
 wait "$fio" || rc=$?
 check_equal "io-goes-on-over-the-other-path" 0 "$rc"
@@ -101,6 +111,7 @@ check "path-is-back" wait_for 30 path_is 0 connected
 check_equal "disconnect" OK "$(path_do 1 disconnect)"
 check_equal "reconnect" OK "$(path_do 1 reconnect)"
 rnbd_unmap "$disk"
+rnbd_unmap "$slow_disk"
 check "all-gone" wait_for 20 session_gone
 server_freed() { [ "$(grep -c rtrs_srv_sess_freed: "$dir/trace")" = 1 ]; }
 check "the-server-has-freed-the-session" wait_for 20 server_freed
@@ -169,8 +180,7 @@ check "the-server-took-them" test "$(stages rtrs_srv_req_done receive_hand_ns ha
 	awk '$2 > 1e9' | wc -l)" -ge 64
 errno-op pread "/dev/$disk" 0 4096 direct >"$LAB_TMP/slow" &
 reader=$!
-in_flight() { [ "$(awk '{ print $9 }' "/sys/block/$disk/stat")" -gt 0 ]; }
-wait_for 5 in_flight
+wait_for 5 in_flight "$disk" 1
 trace_on rtrs_clt:rtrs_clt_req_done rtrs_srv:rtrs_srv_req_done
 wait "$reader" || :
 trace_off "$trace"
