@@ -338,7 +338,7 @@ class Runner:
             self.changed.notify()
 
     def _report(self, check, status, lines, seconds):
-        self.results[check.name] = status
+        self.results[check.name] = status, lines
         left = f", {len(self.waiting)} waiting" if self.waiting else ""
         print(f"[{self.clock.elapsed():6.0f} s] {status.upper()} {check.name} ({seconds:.1f} s{left})")
         if status != PASS:
@@ -376,12 +376,27 @@ def main():
     print(f"{len(checks)} checks on {' '.join(names)}, tier {tier}, logs in {results}", flush=True)
     done = Runner(checks, clock).run()
     forget_old_results()
-    count = {status: list(done.values()).count(status) for status in (PASS, FAIL, SKIP)}
-    for status in (SKIP, FAIL):
-        for name in (n for n, s in done.items() if s == status):
-            print(f"{status}: {name}")
+    return summary(done)
+
+
+def summary(done):
+    """The names of what did not pass, with what a reader of the last lines alone needs to know of
+    it, and the count. Returns the exit status."""
+    for wanted in (SKIP, FAIL):
+        for name, (status, lines) in done.items():
+            if status == wanted:
+                print(f"{status}: {name}")
+                if status == FAIL:
+                    print("".join(f"    {line}\n" for line in why_failed(lines)), end="")
+    statuses = [status for status, _ in done.values()]
+    count = {status: statuses.count(status) for status in (PASS, FAIL, SKIP)}
     print(f"{count[PASS]} passed, {count[FAIL]} failed, {count[SKIP]} skipped", flush=True)
     return 0 if count[PASS] and not count[FAIL] else 1
+
+
+def why_failed(lines, most=4):
+    """The first results of a scenario that are not ok, or the last lines of anything else."""
+    return [line for line in lines if ": not ok" in line][:most] or lines[-most:]
 
 
 def forget_old_results(keep=10):
