@@ -108,7 +108,7 @@ recovered() { paths_are "$1" && state_is rnbd0 open && [ "$(read_errno)" = OK ];
 
 # io_case NAME WANT LINK...: a read meets a fault, over one path or over two.
 io_case() {
-	local name=$1 want=$2 got ms=20000
+	local name=$1 want=$2 got ms=45000
 	shift 2
 	ask honest
 	got=$(map_errno "$@")
@@ -161,6 +161,32 @@ reopen_case() {
 	ask honest
 	got=$(errno_of write /sys/block/rnbd0/rnbd/remap_device 1)
 	check_equal "$1-again-then-honest" "OK open OK" "$got $(rnbd_attr rnbd0 state) $(read_errno)"
+}
+
+# ids_case: while the link is down every disk gets the id that another one had. A disk keeps its data,
+# and a write that was held meanwhile reaches its own disk.
+ids_case() {
+	local a b writer rc=0
+	test_start "device ids that move"
+	ask honest
+	a=$(rnbd_map device_path=a "$(path_args 0)") b=$(rnbd_map device_path=b "$(path_args 0)")
+	sess_attr hold_time_ms 60000
+	stamp "/dev/$a" 3 "data of a"
+	stamp "/dev/$b" 3 "data of b"
+	check_equal "ids-disconnect" OK "$(path_do 0 disconnect)"
+	ask shift
+	stamp "/dev/$a" 4 "held data of a" &
+	writer=$!
+	held() { [ "$(awk '{ print $9 + $10 }' "/sys/block/$a/stat")" -gt 0 ]; }
+	check "ids-a-write-is-held" wait_for 5 held
+	check_equal "ids-reconnect" OK "$(path_do 0 reconnect)"
+	wait "$writer" || rc=$?
+	check_equal "ids-held-write" 0 "$rc"
+	check "ids-open" wait_for 10 state_is "$b" open
+	check_equal "ids-data" "data of a, data of b, held data of a, " \
+		"$(stamp_of "/dev/$a" 3), $(stamp_of "/dev/$b" 3), $(stamp_of "/dev/$a" 4), $(stamp_of "/dev/$b" 4)"
+	rnbd_unmap "$a"
+	rnbd_unmap "$b"
 }
 
 # fuzz_round N: a session with a server of which many messages are damaged. Whatever happens to

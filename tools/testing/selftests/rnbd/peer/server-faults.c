@@ -222,6 +222,19 @@ static const struct fault fence_faults[] = {
 	{ NULL }
 };
 
+/* The client waits for 30 s. */
+static const struct fault slow_map_faults[] = {
+	{ "accept-silence", "3", "ETIMEDOUT", .stage = AT_ACCEPT, .act = ACT_DROP },
+	{ "accept-cid1-silence", "3", "ETIMEDOUT", .stage = AT_ACCEPT, .cid = 1, .act = ACT_DROP },
+	{ "info-silence", "4.4", "ETIMEDOUT", .stage = AT_INFO, .act = ACT_DROP },
+	{ NULL }
+};
+
+static const struct fault slow_fence_faults[] = {
+	{ "fence-silence", "X3", "EIO lost", FENCE, .act = ACT_DROP },
+	{ NULL }
+};
+
 static const struct {
 	const char *name;
 	enum stage stage;
@@ -231,6 +244,7 @@ static const struct {
 	{ "sess-info", AT_SESS_INFO, sess_info_faults }, { "open", AT_OPEN, open_faults },
 	{ "answer", AT_ANSWER, answer_faults }, { "heartbeat", AT_HEARTBEAT, heartbeat_faults },
 	{ "fence", AT_FENCE, fence_faults },
+	{ "slow-map", AT_ACCEPT, slow_map_faults }, { "slow-fence", AT_FENCE, slow_fence_faults },
 };
 
 static struct fault armed;

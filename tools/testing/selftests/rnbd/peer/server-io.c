@@ -22,6 +22,7 @@ struct order {
 
 static uint8_t *disk_data[DISKS];
 static char disk_names[DISKS][256];
+static unsigned int id_shift;
 
 static const char *parse(struct order *order, struct con *con, uint32_t imm)
 {
@@ -164,6 +165,12 @@ static unsigned int find_disk(const char *name)
 	return i;
 }
 
+/* From the next OPEN on a disk has another id, one that another disk has had (R13.22). */
+void server_shift_ids(void)
+{
+	id_shift++;
+}
+
 /* An answer with a structure of @len bytes, which is at the start of the chunk. */
 static void answer_struct(struct order *order, enum stage stage, unsigned int len)
 {
@@ -192,7 +199,7 @@ static void do_open(struct order *order)
 
 	memcpy(name, order->usr + 6, sizeof(name));
 	name[254] = 0;
-	rsp.id = find_disk(name);
+	rsp.id = (find_disk(name) + id_shift) % DISKS;
 	put_open_rsp(order->chunk, &rsp);
 	answer_struct(order, AT_OPEN, OPEN_RSP_LEN);
 }
@@ -210,15 +217,16 @@ static int disk_io(const struct order *order)
 	uint32_t id = get32(order->usr + 4), bytes = get32(order->usr + 20);
 	uint64_t sector = get64(order->usr + 8);
 	unsigned int op = get32(order->usr + 16) & 0xff;
+	unsigned int i = (id + DISKS - id_shift % DISKS) % DISKS;
 	uint8_t *p;
 
 	if (op == OP_FLUSH)
 		return 0;
-	if (id >= DISKS || !disk_data[id])
+	if (id >= DISKS || !disk_data[i])
 		return 107;
 	if (sector >= DISK_SECTORS || bytes > (DISK_SECTORS - sector) * 512)
 		return 5;
-	p = disk_data[id] + sector * 512;
+	p = disk_data[i] + sector * 512;
 	if ((op == OP_READ || op == OP_WRITE) && bytes != order->data_len)
 		return 22;
 	if (op == OP_READ)

@@ -17,6 +17,7 @@
  *				ends it
  *	fuzzed			how many were since the start
  *	paths			how many there are
+ *	shift			give each disk an id that another one has had
  *	quit
  */
 #include <errno.h>
@@ -79,6 +80,8 @@ static void obey(const char *word, const char *arg, const char *arg2)
 		fuzz_seed(strtoull(arg, NULL, 0));
 		fuzz_percent = atoi(arg2);
 	}
+	if (!strcmp(word, "shift"))
+		server_shift_ids();
 	if (!strcmp(word, "fired"))
 		run_until(now_ms() + atoi(arg), &fault_fired);
 	if (!strcmp(word, "left"))

@@ -92,6 +92,7 @@ void server_bytes(struct con *con, const struct outgoing *out, enum ibv_wr_opcod
 
 /* server-io.c */
 void server_received(struct con *con, const struct ibv_wc *wc);
+void server_shift_ids(void);
 
 /* server-faults.c */
 extern const struct fault *const fault_tables[];

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=500 kernel=uml programs=rnbd-peer tier=full
+# lab: guests=1 timeout=900 kernel=uml programs=rnbd-peer tier=full
 #
 # The hostile server of peer-server: every fault in every mode of answers where it differs, over one
 # path and over two, and more random damage.
@@ -33,6 +33,10 @@ done
 each io_case answer "" 0 1
 each io_case fence "" 0 1
 each heartbeat_case heartbeat "" 0
+use_mode ai
+each map_case slow-map
+each io_case slow-fence "" 0 1
+ids_case
 again_cases accept-magic accept-depth-unlike-info reject-ebusy info-type info-cut -- \
 	open-block-0 open-physical-small open-errno open-type
 fuzz "${FUZZ:-200}"

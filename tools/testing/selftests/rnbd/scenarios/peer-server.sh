@@ -24,6 +24,7 @@ use_mode short
 each io_case answer own 0 1
 THIN=2 each io_case fence "" 0 1
 each heartbeat_case heartbeat "" 0
+ids_case
 again_cases accept-depth-unlike-info -- open-block-0
 fuzz "${FUZZ:-20}"
-hostile_end 80
+hostile_end 60
