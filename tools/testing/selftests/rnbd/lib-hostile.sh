@@ -175,10 +175,10 @@ ids_case() {
 	stamp "/dev/$b" 3 "data of b"
 	check_equal "ids-disconnect" OK "$(path_do 0 disconnect)"
 	ask shift
-	stamp "/dev/$a" 4 "held data of a" &
+	printf '%-4096s' "held data of a" >"$LAB_TMP/held"
+	dd "if=$LAB_TMP/held" "of=/dev/$a" bs=4096 seek=4 oflag=direct conv=notrunc status=none &
 	writer=$!
-	held() { [ "$(awk '{ print $9 + $10 }' "/sys/block/$a/stat")" -gt 0 ]; }
-	check "ids-a-write-is-held" wait_for 5 held
+	check "ids-a-write-is-held" wait_for 5 file_has "/proc/$writer/status" '^State:.D'
 	check_equal "ids-reconnect" OK "$(path_do 0 reconnect)"
 	wait "$writer" || rc=$?
 	check_equal "ids-held-write" 0 "$rc"
