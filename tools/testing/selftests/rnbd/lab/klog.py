@@ -3,20 +3,31 @@
 
 Two lists of extended regular expressions, one a line, kept as files so that run-one.sh can use
 them with grep on a real machine: kernel-log.bad and, for harmless lines that match it,
-kernel-log.ok (each with the reason as a comment).
+kernel-log.ok (each with the reason as a comment). Reports of debug kernels that are harmless as a
+whole are in kernel-report.ok.
 """
 import re
 
 from config import LAB
 
 
-def _patterns(name):
+def _patterns(name, flags=0):
     lines = (LAB / name).read_text().splitlines()
     return re.compile("|".join(f"(?:{line})" for line in lines
-                               if line and not line.startswith("#")) or r"(?!)")
+                               if line and not line.startswith("#")) or r"(?!)", flags)
 
 
 BAD, HARMLESS = _patterns("kernel-log.bad"), _patterns("kernel-log.ok")
+HARMLESS_REPORT = _patterns("kernel-report.ok", re.DOTALL)
+REPORT = re.compile(r"^[^\n]*-\[ cut here \].*?-\[ end trace [^\n]*\n", re.DOTALL | re.MULTILINE)
+
+
+def _without_harmless_reports(text):
+    """A report that ran into the next one stays."""
+    def kept(match):
+        single = match[0].count("[ cut here ]") == 1
+        return "" if single and HARMLESS_REPORT.search(match[0]) else match[0]
+    return REPORT.sub(kept, text)
 
 
 def complaints(path, allow=None):
@@ -25,12 +36,13 @@ def complaints(path, allow=None):
     allowed = re.compile(allow) if allow else None
     found = []
     with open(path, errors="replace") as file:
-        for line in file:
-            if "sysrq: Show Blocked State" in line:
-                break
-            if not BAD.search(line) or HARMLESS.search(line):
-                continue
-            if allowed and allowed.search(line):
-                continue
-            found.append(line.rstrip())
+        text = _without_harmless_reports(file.read())
+    for line in text.splitlines():
+        if "sysrq: Show Blocked State" in line:
+            break
+        if not BAD.search(line) or HARMLESS.search(line):
+            continue
+        if allowed and allowed.search(line):
+            continue
+        found.append(line.rstrip())
     return found
