@@ -129,7 +129,7 @@ _fio() {
 	area=$(($(blockdev --getsize64 "$dev") / jobs / 1048576 * 1048576))
 	[ "$area" -gt 0 ] || area=$(($(blockdev --getsize64 "$dev") / jobs / 4096 * 4096))
 	[[ $bs == *-* ]] && bs=--bsrange=$bs || bs=--bs=$bs
-	if ! out=$(timeout "${FIO_TIMEOUT:-120}" fio --name=j "--filename=$dev" --direct=1 \
+	if ! out=$(timeout "$((${FIO_TIMEOUT:-120} * LAB_SLOW))" fio --name=j "--filename=$dev" --direct=1 \
 		--ioengine=libaio --thread --randrepeat=1 --group_reporting \
 		"--rw=$rw" "$bs" "--iodepth=$qd" "--numjobs=$jobs" "--number_ios=$count" \
 		"--size=$area" "--offset_increment=$area" "$@" 2>&1); then

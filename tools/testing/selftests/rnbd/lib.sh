@@ -21,6 +21,7 @@
 #	LAB_BOOT	how often this guest was started, itself included (guest_reboot)
 #	LAB_TMP		scratch directory (tmpfs in the lab), removed at the end
 #	LAB_KERNEL	the kernel asked for: 6.12, 6.1, uml, ...; "host" outside the lab
+#	LAB_SLOW	how many times slower it is than usual, 1 or more; bounds of waits follow
 
 set -eEu
 
@@ -30,9 +31,10 @@ LAB_N=${LAB_N:-1}
 LAB_GUESTS=${LAB_GUESTS:-1}
 LAB_KERNEL=${LAB_KERNEL:-host}
 LAB_BOOT=${LAB_BOOT:-1}
+LAB_SLOW=${LAB_SLOW:-1}
 LAB_CTL=${LAB_CTL:-}
 LAB_TMP=$(mktemp -d "${TMPDIR:-/tmp}/rnbd-test.XXXXXX")
-export LAB_ROLE LAB_N LAB_GUESTS LAB_KERNEL LAB_BOOT LAB_TMP
+export LAB_ROLE LAB_N LAB_GUESTS LAB_KERNEL LAB_BOOT LAB_SLOW LAB_TMP
 export PATH=$RNBD_TESTS/bin:$PATH:/usr/sbin:/sbin
 
 # --- results ------------------------------------------------------------------------------------
@@ -169,7 +171,7 @@ now_ms() {
 
 # wait_for SECONDS CMD...: poll until CMD succeeds; fails after SECONDS.
 wait_for() {
-	local limit=$1 end
+	local limit=$(($1 * LAB_SLOW)) end
 	shift
 	end=$(($(now_ms) + limit * 1000))
 	until "$@" >/dev/null 2>&1; do

@@ -15,6 +15,7 @@ import subprocess
 
 import images
 from config import REPO, TESTS, LabError, die_with_parent, run
+from scenario import slowness
 
 # Every word is there for speed or for a clean log under emulation: no calibration loops, no
 # mitigations, no audit, no self-tests; an oops ends the guest at once.
@@ -53,6 +54,7 @@ class Guest:
     def _env(self):
         uml = self.run.kernel.arch == "um"
         values = {"LAB_ROLE": self.role, "LAB_N": self.number, "LAB_GUESTS": self.run.scenario.guests,
+                  "LAB_SLOW": slowness(self.run.kernel.name),
                   "LAB_KERNEL": self.run.kernel.name, "LAB_SCENARIO": self.run.scenario.path.name,
                   "LAB_OUT": "/dev/tty0" if uml else "/dev/hvc0",
                   "LAB_CTL": "/dev/ttyS1" if uml else "/dev/hvc1", **self.run.env}

@@ -81,8 +81,12 @@ class Scenario:
         return "full" if self.tier == "quick" and _is_in(kernel, self.full) else self.tier
 
     def timeout_on(self, kernel):
-        """Checkers make a kernel several times slower."""
-        return self.timeout * (4 if kernel.endswith(("kasan", "kcsan")) else 1)
+        return self.timeout * slowness(kernel)
+
+
+def slowness(kernel):
+    """Checkers make a kernel several times slower: for all bounds, in the lab and in the guest."""
+    return 4 if kernel.endswith(("kasan", "kcsan")) else 1
 
 
 def is_uml(kernel):
