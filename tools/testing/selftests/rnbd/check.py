@@ -47,7 +47,7 @@ from config import CACHE, LAB, LabError, OutOfTime, die_with_parent
 # Two busy vCPUs at a time, whatever the machine: more, and waits inside guests stretch.
 CPUS = 2
 STATIC_TIMEOUT = {"quick": 900, "full": 1800}
-HEAVY_STATIC = ("build-gcc", "build-clang", "coccinelle", "sparse", "intree", "packages")  # two CPUs
+HEAVY_STATIC = ("build-gcc", "clang", "coccinelle", "sparse", "intree", "packages")  # two CPUs
 SKIP_STATUS = 4
 RESERVED_FLAGS = 0xffc08028  # of a CPU: always 0
 GRACE = 240

@@ -96,11 +96,13 @@ check_equal "fio-saw-no-error" 0 "$(fio_status hold 120)"
 
 test_start "no path left: the time is over"
 set_time hold_time_ms $((3000 * LAB_SLOW))
-unload rnbd_server 30
+unload rnbd_server 30 & # with the last of what it does after the paths it is slower than we are
+unloading=$!
 check "over-closed" wait_for 20 state_is "$disk" closed
 before=$(now_ms)
 expect_errno EIO pread "/dev/$disk" 0 4096 direct
 took=$(($(now_ms) - before))
+wait "$unloading"
 note "failed after $took ms"
 check "not-before-its-time" test "$took" -gt 1000
 check "soon-after" test "$took" -lt $((15000 * LAB_SLOW))
