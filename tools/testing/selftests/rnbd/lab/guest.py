@@ -74,7 +74,9 @@ class Guest:
         shutil.copytree(REPO / "Documentation/ABI/testing", lab / "abi")
         shutil.copy(self.run.scenario.path, lab / "scenarios")
         programs = [(images.own_program(p), f"bin/{p}") for p in self.run.scenario.own_programs]
-        for source, name in self.run.files + programs:
+        machine = self.run.scenario.machine
+        machine = images.machine_files(images.kernel(machine)) if machine else []
+        for source, name in self.run.files + programs + machine:
             (lab / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, lab / name)
         if self.run.scenario.tools:
@@ -85,8 +87,7 @@ class Guest:
 
     def _initramfs(self):
         parts = [images.userland(), images.modules_cpio(self.run.kernel)]
-        if self.run.scenario.extra_programs:
-            parts.append(images.extra_cpio(self.run.scenario.extra_programs))
+        parts += images.extra_cpios(self.run.scenario.extra_programs)
         if self.run.built:
             parts.append(images.project_cpio(self.run.kernel, self.run.built))
         parts.append(self._payload())

@@ -32,8 +32,19 @@ PROGRAMS = """bash basename blkdiscard blkid blkparse blktrace blockdev cat chmo
     tee test timeout touch tr trace-cmd true truncate udaddy udevadm umount uname uniq unshare wc
     wipefs xfs_io xfs_repair xfs_growfs resize2fs""".split()
 
-# Of Debian's packages too, but only in guests of scenarios that ask for them (programs=).
-EXTRA_PROGRAMS = "lvm qemu-img qemu-io".split()
+# Of Debian's packages too, but only in guests of scenarios that ask for them (programs=), with the
+# files that they read.
+EXTRA_PROGRAMS = {"lvm": [], "qemu-img": [], "qemu-io": [],
+                  "qemu-system-x86_64": ["usr/share/seabios/bios*.bin", "usr/share/qemu/*.bin",
+                                         "usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so"],
+                  "grub-mkimage": ["usr/lib/grub/i386-pc/*.[imls]*"]}
+
+# Those of them whose packages are large: these have a root of their own, made when it is wanted.
+MACHINE_PACKAGES = "grub-pc-bin qemu-system-x86".split()
+MACHINE_PROGRAMS = ["qemu-system-x86_64", "grub-mkimage"]
+
+# What a machine inside of a guest has to load for its disk (machine=).
+MACHINE_MODULES = "virtio_blk crc32c_generic ext4".split()
 
 LINKS = {"modprobe": "kmod", "insmod": "kmod", "rmmod": "kmod", "lsmod": "kmod",
          "modinfo": "kmod", "depmod": "kmod", "awk": "gawk", "[": "test"}
@@ -116,15 +127,16 @@ def _unpack_kernel(release, part):
 
 # --- userland -------------------------------------------------------------------------------------
 
-def debian_root():
+def debian_root(name="root", packages=None):
     """Debian's packages, downloaded and unpacked (no maintainer script runs)."""
-    key = key_of(" ".join(PACKAGES), pathlib.Path("/etc/debian_version"))
+    packages = packages or PACKAGES
+    key = key_of(" ".join(packages), pathlib.Path("/etc/debian_version"))
 
     def make(part):
         say("unpacking Debian packages for the guests")
-        run(["mmdebstrap", "--variant=extract", "--include=" + ",".join(PACKAGES),
+        run(["mmdebstrap", "--variant=extract", "--include=" + ",".join(packages),
              "bookworm", part])
-    return cached("root", key, make)
+    return cached(name, key, make)
 
 
 def static_fio():
@@ -269,16 +281,24 @@ def _stage_userland(part, root, fio, tools):
     shutil.rmtree(top)
 
 
-def extra_cpio(names):
-    """An archive with some of EXTRA_PROGRAMS and their libraries; adds to the userland."""
-    root = debian_root()
+def extra_cpios(names):
+    """Archives with some of EXTRA_PROGRAMS, their libraries and files; they add to the userland."""
+    large = [name for name in names if name in MACHINE_PROGRAMS]
+    small = [name for name in names if name not in MACHINE_PROGRAMS]
+    return [*([_extra_cpio(debian_root(), small)] if small else []),
+            *([_extra_cpio(debian_root("machine-root", MACHINE_PACKAGES), large)] if large else [])]
 
+
+def _extra_cpio(root, names):
     def make(part):
         top = part.with_name(part.name + ".d")
         shutil.rmtree(top, ignore_errors=True)
         stage = Stage(top, root)
         for name in names:
             stage.program(name)
+            for pattern in EXTRA_PROGRAMS[name]:
+                for path in sorted(root.glob(pattern)):
+                    stage.add(path)
         pack(top, part)
         shutil.rmtree(top)
     return cached("initramfs/extra", key_of(root.name, LAB / "images.py", *names), make)
@@ -314,15 +334,30 @@ def module_tree(krn):
                                                LAB / "images.py"), make)
 
 
+def _load_order(top, release, name):
+    """The files of a module and of those that it needs, in the order of loading."""
+    out = subprocess.run(["modprobe", "-d", top, "-S", release, "-D", name],
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                         check=False).stdout.decode()
+    return re.findall(r"^insmod (\S+)", out, re.M)
+
+
 def _module_files(krn):
     base = str(krn.modules).removesuffix(f"/lib/modules/{krn.release}") or "/"
-    files = set()
-    for name in KERNEL_MODULES:
-        out = subprocess.run(["modprobe", "-d", base, "-S", krn.release, "-D", name],
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                             check=False).stdout.decode()
-        files.update(re.findall(r"^insmod (\S+)", out, re.M))
-    return sorted(files)
+    return sorted({path for name in KERNEL_MODULES
+                   for path in _load_order(base, krn.release, name)})
+
+
+def machine_files(krn):
+    """What a machine inside of a guest boots from, as (source, name below /lab): the kernel, and
+    modules whose names sort in the order of loading."""
+    files = []
+    for name in MACHINE_MODULES:
+        files += [path for path in _load_order(module_tree(krn), krn.release, name)
+                  if path not in files]
+    return [(krn.image, "machine/vmlinuz"),
+            *[(path, f"machine/{number:02}-{os.path.basename(path)}")
+              for number, path in enumerate(files)]]
 
 
 def modules_cpio(krn):

@@ -20,6 +20,8 @@ A scenario has header lines "# lab: KEY=VALUE ..." among its first comments:
   disks=LIST      virtio disks /dev/vda, ...: SIZE or ROLE:SIZE, for example server:64M
   programs=LIST   programs that not every guest has: our own, or of Debian (OWN_PROGRAMS and
                   EXTRA_PROGRAMS in images.py)
+  machine=KERNEL  that kernel, and modules for a virtio disk with ext4, are in /lab/machine: for a
+                  machine that the scenario starts inside of the guest
   tools=yes       rnbdmap, rnbdexport, udev rules and so on are installed, as by make tools_install
   icount=yes      deterministic time (one vCPU, no disks)
   allow=REGEX     kernel log lines that this scenario provokes (no spaces; use . or \\s)
@@ -51,6 +53,7 @@ class Scenario:
     links: int = 2
     disks: list = None
     programs: list = None
+    machine: str = None
     tools: bool = False
     icount: bool = False
     allow: str = None
@@ -116,7 +119,8 @@ def load(path):
     path = pathlib.Path(path)
     text = _fields(path)
     known = {"guests": int, "timeout": float, "smp": int, "links": int, "tier": str, "mem": str,
-             "allow": str, "icount": lambda v: v == "yes", "tools": lambda v: v == "yes",
+             "allow": str, "machine": str, "icount": lambda v: v == "yes",
+             "tools": lambda v: v == "yes",
              "modules": lambda v: v != "no", "debug": lambda v: v == "yes",
              **{key: lambda v: v.split(",") for key in ("roles", "disks", "programs", "full")}}
     fields = {"kernels": text.pop("kernel", "any").split(",")}

@@ -5,9 +5,9 @@
 #	server: null_blk ---- two links, rxe on each ---- client: QEMU's block layer on /dev/rnbd0
 #
 # A mapped disk as the disk of a virtual machine. A whole machine inside of an emulated one would
-# take minutes and show nothing more: qemu-io and qemu-img do what its disk does, by the same code
-# (host_device, O_DIRECT, Linux AIO or io_uring, discard, write zeroes, flush). Even so it takes
-# one to two minutes on the stock kernels.
+# take minutes (qemu-guest has one, in User Mode Linux): qemu-io and qemu-img do what its disk does,
+# by the same code (host_device, O_DIRECT, Linux AIO or io_uring, discard, write zeroes, flush). Even
+# so it takes one to two minutes on the stock kernels.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 . "${0%/*}/../lib-path.sh"
