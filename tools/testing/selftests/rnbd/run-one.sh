@@ -44,6 +44,10 @@ if grep -q held_disk_up "$scenario" && ! command -v held-disk >/dev/null; then
 	gcc -O2 -o "$work/held-disk" "$here/held-disk.c" || skip "held-disk does not build"
 	export PATH=$work:$PATH
 fi
+if grep -q programs=replay-log "$scenario" && ! command -v replay-log >/dev/null; then
+	gcc -O2 -o "$work/replay-log" "$here/replay-log.c" || skip "replay-log does not build"
+	export PATH=$work:$PATH
+fi
 
 mark="rnbd selftest $$ ${scenario##*/}"
 echo "$mark" >/dev/kmsg

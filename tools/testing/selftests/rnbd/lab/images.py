@@ -156,7 +156,7 @@ def static_tool(name):
 
 # Programs of scenarios and where their sources are; they use the guests' libraries.
 OWN_PROGRAMS = {"rnbd-peer": "peer/*.[ch]", "verbs-floor": "bench/verbs-floor.c",
-                "held-disk": "held-disk.c"}
+                "held-disk": "held-disk.c", "replay-log": "replay-log.c"}
 
 
 def own_program(name):
