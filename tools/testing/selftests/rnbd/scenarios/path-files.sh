@@ -51,6 +51,7 @@ expect_errno OK write "$clt/heartbeat_interval_ms" 2000
 
 # watch FILE SECONDS: begin to poll; watched NAME WANT: one result, how that ended.
 watch() {
+	rm -f "$LAB_TMP/watching" # of the one before
 	errno-op poll "$1" "$2" >"$LAB_TMP/polled" 2>"$LAB_TMP/watching" &
 	watcher=$!
 	wait_for 10 test -s "$LAB_TMP/watching"
