@@ -93,20 +93,24 @@ serve_disk() {
 
 # --- load -----------------------------------------------------------------------------------------
 
-# load_start DISK: in the background write and verify 200 requests again and again, until load_end.
+# load_start DISK [FIO OPTION...]: in the background write and verify 200 requests again and again, until
+# load_end.
 load_start() {
 	rm -f "$LAB_TMP/load.stop"
-	_load "/dev/$1" >"$LAB_TMP/load.out" 2>&1 &
+	_load "/dev/$1" "${@:2}" >"$LAB_TMP/load.out" 2>&1 &
 	_load_pid=$!
 }
-_load() {
+_load() { # NODE [FIO OPTION...]
 	local n=0
 	until [ -e "$LAB_TMP/load.stop" ]; do
-		fio_verify "$1" randwrite 4k-32k 16 1 200 || return 1
+		fio_verify "$1" randwrite 4k-32k 16 1 200 "${@:2}" || return 1
 		n=$((n + 1))
 	done
 	echo "$n times 200 requests"
 }
+
+# load_runs: condition; it has not failed so far.
+load_runs() { kill -0 "$_load_pid" || { cat "$LAB_TMP/load.out" && return 1; }; }
 
 # load_end NAME: end it; one result, ok if no request failed and all data was right.
 load_end() {
@@ -152,13 +156,16 @@ session_gone() { gone "$RTRS_CLT/$RNBD_SESS" && gone "$RTRS_SRV/$RNBD_SESS"; }
 
 _PAIRS=/sys/kernel/tracing/instances/rnbd-pairs
 
-# path_pairs_start: begin to record; behind the load of rtrs_client, before the first path.
+# path_pairs_start: begin to record; behind the load of rtrs_client, before the first path. Once more
+# after the module was loaded again: what was recorded went with the old one.
 path_pairs_start() {
 	local event
 	[ "$(nproc)" = 1 ] || return 0
 	[ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing
-	mkdir "$_PAIRS"
-	defer rmdir "$_PAIRS"
+	if [ ! -d "$_PAIRS" ]; then
+		mkdir "$_PAIRS"
+		defer rmdir "$_PAIRS"
+	fi
 	for event in rtrs_clt_path_created rtrs_clt_path_freed; do
 		echo 1 >"$_PAIRS/events/rtrs_clt/$event/enable"
 	done
