@@ -3,8 +3,8 @@
  * Limits of the service against greedy clients.
  *
  * Normal operation: a connect request that would create a path is held against the limits
- * before any buffer is allocated.  What counts is on the lists of sessions and paths
- * under the lock of the service: a path is taken off its list after its memory was freed.
+ * before any buffer is allocated.  What counts is on the lists of the service under its
+ * lock: paths of sessions, and those that have left theirs and are not freed yet.
  *
  * Memory is that of the chunks, known beforehand: slots times chunk size for every path.
  * The rest (queues, slots of sessions) is a small part of it with any sensible sizes.
@@ -144,12 +144,12 @@ static void add_path(struct usage *usage, const struct rtrs_srv_path *path)
 	usage->half_open += rtrs_srv_path_state(path) == RTRS_SRV_CONNECTING;
 }
 
-static void add_paths(struct usage *all, struct usage *peer, const struct rtrs_srv_sess *sess,
+static void add_paths(struct usage *all, struct usage *peer, const struct list_head *paths,
 		      const struct sockaddr *client)
 {
 	const struct rtrs_srv_path *path;
 
-	list_for_each_entry(path, &sess->paths, entry) {
+	list_for_each_entry(path, paths, entry) {
 		add_path(all, path);
 		if (rtrs_addr_equal(client, (const struct sockaddr *)&path->src))
 			add_path(peer, path);
@@ -179,7 +179,8 @@ const struct rtrs_srv_limit *rtrs_srv_limit_path(const struct rtrs_srv *srv,
 	lockdep_assert_held(&srv->lock);
 
 	list_for_each_entry(sess, &srv->sessions, entry)
-		add_paths(&all, &peer, sess, client);
+		add_paths(&all, &peer, &sess->paths, client);
+	add_paths(&all, &peer, &srv->leaving, client);
 
 	if (all.half_open >= max_half_open || peer.half_open >= DIV_ROUND_UP(max_half_open, 2))
 		return &limits[MAX_HALF_OPEN];

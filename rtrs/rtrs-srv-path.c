@@ -83,14 +83,17 @@ static void wait_requests(struct rtrs_srv_path *path)
 	rtrs_srv_fence_progress(path, RTRS_SRV_END_IDLE);
 }
 
-/* Afterwards a client may connect with the identity and the addresses of the path. */
+/*
+ * Afterwards a client may connect with the identity and the addresses of the path, of which
+ * nothing is left but what it takes (rtrs-srv-limits.c).
+ */
 static void unlink_path(struct rtrs_srv_path *path)
 {
 	struct rtrs_srv_sess *sess = path->sess;
 	struct rtrs_srv *srv = sess->srv;
 
 	mutex_lock(&srv->lock);
-	list_del(&path->entry);
+	list_move_tail(&path->entry, &srv->leaving);
 	if (!--sess->nr_paths)
 		rtrs_srv_sess_remove(sess);
 	mutex_unlock(&srv->lock);
@@ -99,6 +102,7 @@ static void unlink_path(struct rtrs_srv_path *path)
 /* Afterwards nothing of the path is left on the device. */
 static void free_resources(struct rtrs_srv_path *path)
 {
+	struct rtrs_srv *srv = path->sess->srv;
 	unsigned int i;
 
 	rtrs_srv_debug_free();
@@ -109,6 +113,10 @@ static void free_resources(struct rtrs_srv_path *path)
 	rtrs_iu_free(path->info_req);
 	rtrs_srv_bufs_destroy(&path->bufs, path->dev);
 	rtrs_dev_put(path->dev, &path->dev_user);
+
+	mutex_lock(&srv->lock);
+	list_del(&path->entry);
+	mutex_unlock(&srv->lock);
 }
 
 static void close_work(struct work_struct *work)

@@ -151,6 +151,7 @@ static struct rtrs_srv *create(const struct rtrs_srv_ops *ops, u16 port)
 	rtrs_srv_listen_init(srv);
 	mutex_init(&srv->lock);
 	INIT_LIST_HEAD(&srv->sessions);
+	INIT_LIST_HEAD(&srv->leaving);
 	return srv;
 }
 

@@ -77,6 +77,8 @@ struct rtrs_srv_conf {
  *	finding or creating session and path is one step under it
  * @sessions: &rtrs_srv_sess.entry
  * @nr_sessions: length of @sessions
+ * @leaving: &rtrs_srv_path.entry, paths whose session has forgotten them and that are not
+ *	freed yet; guarded by @lock
  * @removals: how many sessions have gone so far; written under @lock
  */
 struct rtrs_srv {
@@ -91,8 +93,9 @@ struct rtrs_srv {
 	struct rdma_cm_id		*ib_id;
 	bool				closing;
 
-	struct mutex			lock;		/* sessions and their paths */
+	struct mutex			lock;		/* sessions and paths */
 	struct list_head		sessions;
+	struct list_head		leaving;	/* paths of no session, not freed yet */
 	unsigned int			nr_sessions;
 	unsigned int			removals;
 };

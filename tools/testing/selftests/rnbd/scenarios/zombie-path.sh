@@ -4,7 +4,7 @@
 #
 # An RDMA device that does not let go of a queue pair, as Soft-RoCE does for 50 s when a packet is
 # lost in it, does not hold up the path that comes next on the server: not in a session that has
-# another path, and not in one that has lost its only one.
+# another path, and not in one that has lost its only one. What it takes counts until it is let go.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 . "${0%/*}/../lib-path.sh"
@@ -12,7 +12,7 @@
 KNOBS=/sys/kernel/debug/rtrs_server
 
 rxe_up 2
-modprobe rtrs_server sess_queue_depth=32
+modprobe rtrs_server sess_queue_depth=32 max_memory=20 max_peer_memory=20 # of 5 paths
 load_rnbd_server
 load_rnbd_client
 [ -d "$KNOBS" ] || mount -t debugfs debugfs /sys/kernel/debug
@@ -48,9 +48,16 @@ check "still-held" held_are 3
 check "data-are-there" stamp_is "/dev/$disk" 3 "before"
 check_equal "one-session-on-the-server" 1 "$(find "$RTRS_SRV" -mindepth 1 -maxdepth 1 | grep -c "/$RNBD_SESS$")"
 
+test_start "no memory for a sixth path"
+server_closes 0
+check "four-are-held" wait_for 20 held_are 4
+check "its-successor-is-refused" wait_for 20 file_has "$(clt_path 0)/last_error" 'ENOMEM|-12'
+check "the-other-path-stays" path_is 1 connected
+
 test_start "the device lets go"
 let_go
 check "nothing-is-held" wait_for 10 held_are 0
+check "the-successor-connects" wait_for 30 paths_are 2
 check "unmap" rnbd_unmap "$disk"
 check "nothing-left" wait_for 20 nothing_mapped
 check "server-idle" wait_for 20 server_idle
