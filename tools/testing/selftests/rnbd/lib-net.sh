@@ -233,3 +233,8 @@ on_netem() { link_netem "$@"; }
 
 guest_kill() { echo "kill $1" >"$LAB_CTL"; }
 guest_reboot() { echo "reboot $1" >"$LAB_CTL"; }
+
+# A guest is stopped, and goes on as if nothing had been. Its clock stands still meanwhile; nothing that
+# it has been sent gets lost on the way to it, as long as the network has room for that.
+guest_pause() { echo "pause $1" >"$LAB_CTL"; }
+guest_resume() { echo "resume $1" >"$LAB_CTL"; }

@@ -39,6 +39,7 @@ class Guest:
         self.running = False    # started and not killed; it may have ended by itself
         self.process = None
         self.ctl = None
+        self.monitor = None     # of QEMU
 
     @property
     def name(self):
@@ -145,7 +146,7 @@ class Guest:
         found = re.search(r"cpu MHz\s*: ([\d.]+)", pathlib.Path("/proc/cpuinfo").read_text())
         return int(1000 * float(found[1])) if found else 2000000
 
-    def _qemu(self, ctl):
+    def _qemu(self, ctl, mon):
         # what the kernel does not know goes into the environment of init
         words = (f"{QEMU_WORDS} tsc_early_khz={self._tsc_khz()} {self.run.append} "
                  f"LAB_BOOT={self.boot}")
@@ -158,7 +159,8 @@ class Guest:
                 "-chardev", f"file,id=log,path={self.log}", "-serial", "chardev:log",
                 "-device", "virtio-serial-pci,ioeventfd=off",
                 "-chardev", "stdio,id=out,signal=off", "-device", "virtconsole,chardev=out",
-                "-chardev", f"socket,id=ctl,fd={ctl}", "-device", "virtconsole,chardev=ctl"]
+                "-chardev", f"socket,id=ctl,fd={ctl}", "-device", "virtconsole,chardev=ctl",
+                "-chardev", f"socket,id=mon,fd={mon}", "-mon", "chardev=mon,mode=readline"]
         for number, path in enumerate(self.disks):
             name = str(path).replace(",", ",,")     # as QEMU wants a comma in a value
             args += ["-drive", f"file={name},format=raw,if=none,id=d{number},cache=unsafe",
@@ -194,7 +196,9 @@ class Guest:
             fds.append(log)
             args = self._uml(theirs.fileno(), log)
         else:
-            args = self._qemu(theirs.fileno())
+            self.monitor, mon = socket.socketpair()
+            fds.append(mon.detach())
+            args = self._qemu(theirs.fileno(), fds[1])
         with open(self.run.results / f"{self.name}.err", "wb") as err:
             self.process = subprocess.Popen(
                 args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err,
@@ -210,6 +214,12 @@ class Guest:
             self.ctl.sendall(text.encode() + b"\n")
         except OSError:
             pass
+
+    def monitor_says(self, text):
+        """Have QEMU's monitor do something; returns False without a monitor."""
+        if self.monitor:
+            self.monitor.sendall(text.encode() + b"\n")
+        return bool(self.monitor)
 
     def kill(self):
         """End the guest (UML: with all its processes) and wait for it."""
@@ -227,6 +237,8 @@ class Guest:
         if self.process:
             self.process.stdout.close()
             self.ctl.close()
+        if self.monitor:
+            self.monitor.close()
 
 
 def parse_size(text):

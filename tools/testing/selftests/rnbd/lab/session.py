@@ -28,6 +28,7 @@ GRACE_AFTER_FAILURE = 5     # seconds the other guests get once one has failed
 BOOT_TIME = 90              # seconds until a guest must have come as far as the scenario
 DUMP_TIME = 3               # seconds for a stuck guest to write its task states to the log
 KTAP_SKIP = 4
+MONITOR_WORDS = {"pause": "stop", "resume": "cont"}
 
 PASS, FAIL, SKIP = "pass", "fail", "skip"
 
@@ -107,7 +108,7 @@ class Run:
         self.reports = {}       # of the present life of each guest
         self.lives = []         # all reports
         self.signals = []       # for guests that boot again
-        self.orders = []        # (word, role): guests to be killed
+        self.orders = []        # (word, role): guests to be killed or stopped
         self.selector = selectors.DefaultSelector()
         _active.add(self)
         try:
@@ -211,7 +212,7 @@ class Run:
             for other in self.guests:
                 if other is not guest and other.running:
                     other.tell(text)
-        elif word in ("kill", "reboot"):
+        elif word in ("kill", "reboot", "pause", "resume"):
             self.orders.append((word, rest))
         elif word == "boot":
             report.booted = time.monotonic() - self.started
@@ -232,14 +233,17 @@ class Run:
         if self.verbose:
             print(f"{report.name} {stamp}", flush=True)
 
-    # --- killing ----------------------------------------------------------------------------------
+    # --- killing, stopping ----------------------------------------------------------------------------------
 
     def _obey(self):
-        """Kill guests as scenarios have asked for; not amid the reading of their channels."""
+        """Kill or stop guests as scenarios have asked for; not amid the reading of their channels."""
         while self.orders:
             word, role = self.orders.pop(0)
             guest = next((g for g in self.guests if g.role == role), None)
-            if not guest or not self._kill(guest):
+            if word in MONITOR_WORDS:
+                if not guest or not guest.monitor_says(MONITOR_WORDS[word]):
+                    self.reasons.append(f"{role}: cannot {word}")
+            elif not guest or not self._kill(guest):
                 self.reasons.append(f"{role}: is not there to be killed")
             elif word == "reboot":
                 self._launch(guest)
