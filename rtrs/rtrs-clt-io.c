@@ -21,6 +21,7 @@
 
 #include "rtrs-clt.h"
 #include "rtrs-clt-trace.h"
+#include "rtrs-fault.h"
 
 /* User message and header behind the data of the gather list, if there are any. */
 static void put_header(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot,
@@ -117,6 +118,9 @@ static int start_request(struct rtrs_clt_con *con, struct rtrs_clt_req *req,
 		return ret;
 	if (atomic_read_acquire(&slot->phase))
 		return -EBUSY;
+
+	if (rtrs_fault(RTRS_FAULT_QUEUE_FULL))
+		return -ENOMEM;
 
 	ret = rtrs_clt_slot_map(path, slot, req);
 	if (ret < 0)

@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 
 #include "rtrs-clt.h"
+#include "rtrs-fault.h"
 
 static void slot_destroy(struct rtrs_clt_slot *slot)
 {
@@ -114,6 +115,8 @@ static int fast_register(struct rtrs_clt_slot *slot, struct rtrs_clt_req *req)
 	struct ib_mr *mr = slot->mr;
 	int nr;
 
+	if (rtrs_fault(RTRS_FAULT_MR))
+		return -EIO;
 	nr = ib_map_mr_sg(mr, req->sgl, req->sg_mapped, NULL, RTRS_CLT_MR_PAGE_SIZE);
 	if (nr != req->sg_mapped || mr->length != req->data_len)
 		return nr < 0 ? nr : -EINVAL;

@@ -14,6 +14,7 @@
  */
 #include <linux/export.h>
 
+#include "rtrs-fault.h"
 #include "rtrs-pri.h"
 
 /* Below swap like the paths it watches, hence with a rescuer. */
@@ -153,6 +154,8 @@ static void take_latency(struct rtrs_hb *hb)
  */
 void rtrs_hb_recv(struct rtrs_hb *hb, unsigned int imm_type)
 {
+	if (rtrs_fault(RTRS_FAULT_HEARTBEAT))
+		return;
 	rtrs_hb_alive(hb);
 	if (imm_type == RTRS_HB_MSG_IMM)
 		send(hb, RTRS_HB_ACK_IMM);

@@ -10,6 +10,7 @@
  */
 #include <linux/module.h>
 
+#include "rtrs-fault.h"
 #include "rtrs-pri.h"
 
 EXPORT_SYMBOL_GPL(rtrs_addr_parse_pair);
@@ -47,11 +48,14 @@ static int __init rtrs_core_init(void)
 	err = rtrs_dev_init();
 	if (err)
 		rtrs_hb_wq_destroy();
+	else
+		rtrs_fault_init();
 	return err;
 }
 
 static void __exit rtrs_core_exit(void)
 {
+	rtrs_fault_exit();
 	rtrs_dev_exit();
 	rtrs_hb_wq_destroy();
 }

@@ -18,6 +18,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include "rtrs-fault.h"
 #include "rtrs-srv.h"
 #include "rtrs-srv-debug.h"
 #include "rtrs-srv-trace.h"
@@ -118,6 +119,7 @@ static void request(struct rtrs_srv_con *con, u32 imm)
 	if (!percpu_ref_tryget_live(&path->inflight))
 		return;
 
+	rtrs_fault_delay();
 	slot = rtrs_srv_debug_slot(&path->sess->slots[nr], path);
 	err = rtrs_srv_slot_claim(slot, con, req_off);
 	if (!err) {

@@ -19,6 +19,7 @@
 
 #include <linux/module.h>
 
+#include "rtrs-fault.h"
 #include "rtrs-srv.h"
 #include "rtrs-srv-trace.h"
 
@@ -163,7 +164,7 @@ static void post_answer(struct rtrs_srv_con *con, struct rtrs_srv_slot *slot)
 	build(&answer, slot);
 	if (!has_data(slot))
 		trace_send_io_resp_imm(slot, answer.nr);
-	if (!rtrs_srv_slot_release(slot))
+	if (!rtrs_srv_slot_release(slot) || rtrs_fault(RTRS_FAULT_ANSWER))
 		return;
 
 	err = rtrs_srv_con_post(con, answer.first);

@@ -1,0 +1,128 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lab: guests=1 timeout=120 kernel=any,uml tier=full debug=yes
+#
+# The fault points of a debugging build, each once, and what must come of it (Documentation/rtrs.rst,
+# "Debugging knobs"). Needs a kernel with CONFIG_FAULT_INJECTION_DEBUG_FS.
+. "${0%/*}/../lib.sh"
+. "${0%/*}/../lib-abi.sh"
+. "${0%/*}/../lib-path.sh"
+
+FAULTS=/sys/kernel/debug/rtrs_fault
+
+# fault NAME TIMES: it happens from now on, so many times (-1: always). fault_left NAME: how many are left.
+fault() {
+	echo 0 >"$FAULTS/$1/verbose"
+	echo "$2" >"$FAULTS/$1/times"
+	echo 100 >"$FAULTS/$1/probability"
+}
+fault_left() { cat "$FAULTS/$1/times"; }
+fault_end() { echo 0 >"$FAULTS/$1/probability"; }
+
+# lost: how often a path was lost and came back.
+lost() { cat "$RTRS_CLT/$RNBD_SESS"/paths/*/stats/reconnects | awk '{ n += $1 } END { print n }'; }
+lost_more() { [ "$(lost)" -gt "$1" ]; } # condition
+
+# timed CMD...: its output, and in $LAB_TMP/took the milliseconds.
+timed() {
+	local start
+	start=$(now_ms)
+	"$@"
+	since "$start" >"$LAB_TMP/took"
+}
+took() { [ "$(<"$LAB_TMP/took")" -ge "$1" ] && [ "$(<"$LAB_TMP/took")" -lt "$2" ]; }
+read_it() { errno_of pread "/dev/$disk" 0 4096 direct; }
+write_it() { errno_of pwrite "/dev/$disk" 0 4096 direct; }
+
+queue_full() {
+	test_start "no room for a request"
+	fault queue_full 5
+	check_equal "queue-full-read" OK "$(read_it)"
+	check_equal "queue-full-has-happened" 0 "$(fault_left queue_full)"
+	fault queue_full 20
+	check "queue-full-many" fio_verify "/dev/$disk" randwrite 4k 16 1 100
+	check_equal "queue-full-has-happened-again" 0 "$(fault_left queue_full)"
+	check_equal "queue-full-no-path-lost" 0 "$(lost)"
+	fault_end queue_full
+}
+
+mr() {
+	test_start "memory cannot be registered"
+	fault mr 1
+	check_equal "mr-write-needs-none" "OK 1" "$(write_it) $(fault_left mr)"
+	check_equal "mr-read-fails" "EIO 0" "$(read_it) $(fault_left mr)"
+	check_equal "mr-the-next-one" OK "$(read_it)"
+	check_equal "mr-no-path-lost" "0 open" "$(lost) $(rnbd_attr "$disk" state)"
+	fault_end mr
+}
+
+answer() {
+	local before
+	test_start "an answer gets lost"
+	before=$(lost)
+	sess_attr request_timeout_ms 2000
+	fault answer 1
+	check_equal "answer-read" OK "$(timed read_it)"
+	check_equal "answer-has-happened" 0 "$(fault_left answer)"
+	note "read after $(<"$LAB_TMP/took") ms"
+	check "answer-sent-again-in-time" took 1500 15000
+	check "answer-path-was-lost" wait_for 20 lost_more "$before"
+	check "answer-paths-are-back" wait_for 20 paths_are 2
+	fault_end answer
+}
+
+heartbeat() {
+	local before
+	test_start "heartbeats get lost"
+	before=$(lost)
+	sess_attr heartbeat_interval_ms 100
+	sess_attr heartbeat_missed_max 3
+	fault heartbeat 1
+	sleep 1 # ten heartbeats, of which one is missed
+	check_equal "heartbeat-one-may-be-missed" "0 $before" "$(fault_left heartbeat) $(lost)"
+	fault heartbeat -1
+	check "heartbeat-path-is-lost" wait_for 20 lost_more "$before"
+	fault_end heartbeat
+	check "heartbeat-paths-are-back" wait_for 20 paths_are 2
+	check "heartbeat-open" wait_for 20 state_is "$disk" open
+	sess_attr heartbeat_interval_ms 5000
+}
+
+delay() {
+	local before
+	test_start "a request is delayed"
+	before=$(lost)
+	echo 700 >$FAULTS/delay_ms
+	fault delay 1
+	check_equal "delay-read" OK "$(timed read_it)"
+	check "delay-has-its-time" took 700 2000
+	check_equal "delay-no-path-lost" "0 $before" "$(fault_left delay) $(lost)"
+	echo 5000 >$FAULTS/delay_ms
+	fault delay 1
+	check_equal "delay-longer-than-a-request-may-take" OK "$(timed read_it)"
+	note "read after $(<"$LAB_TMP/took") ms"
+	check "delay-path-was-lost" wait_for 20 lost_more "$before"
+	check "delay-paths-are-back" wait_for 20 paths_are 2
+	fault_end delay
+}
+
+rxe_up 2
+null=$(null_blk_up 64)
+modprobe rtrs_server sess_queue_depth=64
+load_rnbd_server
+modprobe rtrs_client reconnect_delay_ms=1000
+path_pairs_start
+load_rnbd_client
+[ -e $FAULTS ] || skip_all "this kernel has no fault injection in debugfs"
+disk=$(rnbd_map device_path="$null" "$(path_args 0 1)")
+sess_attr hold_time_ms 60000
+queue_full
+mr
+answer
+heartbeat
+delay
+check "fio-afterwards" fio_verify "/dev/$disk" randwrite 4k-32k 16 1 200
+check "unmap" rnbd_unmap "$disk"
+check "nothing-left" wait_for 20 nothing_mapped
+check_path_pairs "every-path-object-was-freed" 2
+check "no-line-that-alarms" log_is_calm
