@@ -194,7 +194,10 @@ for n in 0 1 0 1; do
 done
 for n in 0 1; do path_do "$n" disconnect >/dev/null; done
 check "first-no-path" wait_for 10 paths_are 0
-waits() { awk '{ exit !$2 }' "/sys/block/$disk/inflight"; } # for a write
+waits() { # a request is in one of the queues, none of which runs until the link is back
+	find "/sys/kernel/debug/block/$disk" \( -name '*list' -o -name 'dispatch*' \) -exec cat {} + |
+		grep .
+}
 check "first-machine-waits" wait_for 10 waits
 for n in 0 1; do path_do "$n" reconnect >/dev/null; done
 before=$(wrote)
