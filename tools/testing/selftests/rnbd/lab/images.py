@@ -37,11 +37,16 @@ PROGRAMS = """bash basename blkdiscard blkid blkparse blktrace blockdev cat chmo
 EXTRA_PROGRAMS = {"lvm": [], "qemu-img": [], "qemu-io": [],
                   "qemu-system-x86_64": ["usr/share/seabios/bios*.bin", "usr/share/qemu/*.bin",
                                          "usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so"],
-                  "grub-mkimage": ["usr/lib/grub/i386-pc/*.[imls]*"]}
+                  "grub-mkimage": ["usr/lib/grub/i386-pc/*.[imls]*"],
+                  "systemd": ["bin/systemctl", "bin/journalctl", "lib/systemd/systemd-journald",
+                              "bin/systemd-tmpfiles", "lib/systemd/systemd-shutdown",
+                              "lib/systemd/system-generators/systemd-fstab-generator",
+                              "lib/udev/rules.d/99-systemd.rules",
+                              "lib/systemd/system"]}
 
 # Those of them whose packages are large: these have a root of their own, made when it is wanted.
-MACHINE_PACKAGES = "grub-pc-bin qemu-system-x86".split()
-MACHINE_PROGRAMS = ["qemu-system-x86_64", "grub-mkimage"]
+MACHINE_PACKAGES = "grub-pc-bin qemu-system-x86 systemd udev".split()
+MACHINE_PROGRAMS = ["qemu-system-x86_64", "grub-mkimage", "systemd"]
 
 # What a machine inside of a guest has to load for its disk (machine=).
 MACHINE_MODULES = "virtio_blk crc32c_generic ext4".split()
@@ -57,7 +62,8 @@ KERNEL_MODULES = """virtio_pci virtio_console virtio_blk virtio_net configfs ext
     crct10dif_generic crc64_rocksoft_generic xts ecb scsi_debug sd_mod sg_pool bfq mq_deadline
     kyber_iosched""".split()
 
-LIB_DIRS = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64", "lib", "usr/lib"]
+LIB_DIRS = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "lib64", "lib", "usr/lib",
+            "usr/lib/x86_64-linux-gnu/systemd"]
 BIN_DIRS = ["usr/sbin", "usr/bin", "sbin", "bin"]
 
 
@@ -198,6 +204,9 @@ class Stage:
         if target.exists():
             return
         target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=True)
+            return
         real = source
         while real.is_symlink():
             link = os.readlink(real)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # lab: guests=1 timeout=240 kernel=any,uml tools=yes
 #
-# rnbdmap and rnbdexport on the real modules, without systemd: what the units call at start, stop,
-# reload and restart, twice each (the logic behind line 102 of the checklist, not the units
-# themselves), a server that comes late, a disk in use, exports that change under open devices.
+# rnbdmap and rnbdexport on the real modules, without systemd (admin-boot has the units): what the
+# units call at start, stop, reload and restart, twice each, a server that comes late, a disk in use,
+# exports that change under open devices.
 . "${0%/*}/../lib.sh"
 
 command -v rnbdmap >/dev/null || skip_all "dist/ is not installed (make tools_install)"
