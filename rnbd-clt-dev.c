@@ -117,6 +117,8 @@ static struct rnbd_clt_dev *create(struct rnbd_clt_session *sess,
 		return ERR_PTR(-ENOMEM);
 	nr = ida_alloc_max(&numbers, RNBD_CLT_MAX_NR, GFP_KERNEL);
 	if (nr < 0) {
+		pr_err("map_device: <%s@%s> gets none of the %u device numbers: %d\n",
+		       opts->device_path, opts->sessname, RNBD_CLT_MAX_NR + 1, nr);
 		kfree(dev);
 		return ERR_PTR(nr);
 	}
