@@ -24,6 +24,7 @@ rnbd-client-y :=		\
 	rnbd-clt-io.o		\
 	rnbd-clt-link.o		\
 	rnbd-clt-msg.o		\
+	rnbd-clt-nr.o		\
 	rnbd-clt-opts.o		\
 	rnbd-clt-sess.o		\
 	rnbd-clt-sysfs.o
@@ -46,7 +47,7 @@ rnbd-builtin := $(CONFIG_BLK_DEV_RNBD_CLIENT) $(CONFIG_BLK_DEV_RNBD_SERVER)
 obj-$(if $(filter y,$(rnbd-builtin)),y) += rnbd-common.o
 
 obj-$(CONFIG_BLK_DEV_RNBD_KUNIT_TEST) += rnbd-kunit.o
-rnbd-kunit-y := rnbd-common.o rnbd-clt-opts.o rnbd-srv-name.o
+rnbd-kunit-y := rnbd-common.o rnbd-clt-nr.o rnbd-clt-opts.o rnbd-srv-name.o
 rnbd-kunit-y += $(patsubst $(src)/%.c,%.o,$(wildcard $(src)/tests/*_kunit.c))
 
 else

@@ -19,14 +19,11 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/blkdev.h>
-#include <linux/idr.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "rnbd-clt.h"
-
-static DEFINE_IDA(numbers);
 
 static struct rnbd_clt_dev *find(struct rnbd_clt_session *sess, const char *path)
 {
@@ -115,7 +112,7 @@ static struct rnbd_clt_dev *create(struct rnbd_clt_session *sess,
 
 	if (!dev)
 		return ERR_PTR(-ENOMEM);
-	nr = ida_alloc_max(&numbers, RNBD_CLT_MAX_NR, GFP_KERNEL);
+	nr = rnbd_clt_nr_get();
 	if (nr < 0) {
 		pr_err("map_device: <%s@%s> gets none of the %u device numbers: %d\n",
 		       opts->device_path, opts->sessname, RNBD_CLT_MAX_NR + 1, nr);
@@ -143,7 +140,7 @@ static struct rnbd_clt_dev *create(struct rnbd_clt_session *sess,
  */
 void rnbd_clt_dev_free(struct rnbd_clt_dev *dev)
 {
-	ida_free(&numbers, dev->nr);
+	rnbd_clt_nr_put(dev->nr);
 	mutex_destroy(&dev->ctl_lock);
 	rnbd_clt_sess_put_async(dev->sess);
 	kfree(dev);

@@ -231,6 +231,11 @@ void rnbd_clt_links_release(struct rnbd_clt_dev *dev);
 int rnbd_clt_links_add(struct rnbd_clt_dev *dev);
 void rnbd_clt_links_remove(struct rnbd_clt_dev *dev);
 
+/* ---- rnbd-clt-nr.c ---- */
+
+int rnbd_clt_nr_get(void);
+void rnbd_clt_nr_put(int nr);
+
 /* ---- rnbd-clt-opts.c ---- */
 
 int rnbd_clt_opts_parse(char *line, struct rnbd_clt_map_opts *opts);
