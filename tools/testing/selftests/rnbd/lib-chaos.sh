@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Chaos: whatever can happen to a machine, at random and one after the other, under I/O with time to
-# hold. Sourced by a scenario behind lib-abi.sh and lib-path.sh, in the client. Each chaos_* does one
+# hold. Sourced by a scenario behind lib-abi.sh and lib-path.sh, for the client. Each chaos_* does one
 # thing and fails if that cannot be done; chaos_run waits for what must come of it: all paths
 # are back, the disk is open, I/O goes on and has not failed.
 #

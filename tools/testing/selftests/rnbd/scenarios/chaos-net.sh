@@ -4,13 +4,14 @@
 #
 #	server: null_blk ====== two cables, rxe at all ends ====== client: rnbd0, written and verified
 #
-# Chaos of a network: cables are cut or bad (late, slow, twice, lost, out of order), RDMA devices
-# and modules go at the end that nobody looks at.
+# Chaos of a network: cables are cut or bad (late, slow, twice, lost, out of order), and the server's
+# RDMA devices, modules, memory and clock suffer without the client's knowing.
 # And all that lib-chaos.sh has for the client.
-: "${CHAOS_SECONDS:=120}"
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 . "${0%/*}/../lib-path.sh"
+: "${CHAOS_SECONDS:=120}" # nearly all events once
+. "${0%/*}/../lib-chaos.sh"
 
 server() { serve_disk; }
 
@@ -19,6 +20,8 @@ on_device() {
 	sleep 1
 	rxe_add "$(link_dev "$1")"
 }
+on_memory() { chaos_memory; }
+on_clock() { chaos_clock; }
 on_reload() {
 	unload rnbd_server 30
 	unload rtrs_server 30
@@ -53,13 +56,14 @@ chaos_bad() {
 
 chaos_server_device() { order server device $((RANDOM % 2)); }
 chaos_server_modules() { order server reload; }
+chaos_server_memory() { order server memory; }
+chaos_server_clock() { order server clock; }
 
 client() {
-	. "$RNBD_TESTS/lib-chaos.sh"
 	rxe_up
 	await server-ready 60
 	chaos_events
-	events+=(cut bad bad server_device server_modules)
+	events+=(cut bad bad server_device server_modules server_memory server_clock)
 	chaos_up /dev/nullb0
 	chaos_run
 	chaos_end
