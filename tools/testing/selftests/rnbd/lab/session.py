@@ -233,7 +233,7 @@ class Run:
         if self.verbose:
             print(f"{report.name} {stamp}", flush=True)
 
-    # --- killing, stopping ----------------------------------------------------------------------------------
+    # --- killing, stopping ------------------------------------------------------------------------
 
     def _obey(self):
         """Kill or stop guests as scenarios have asked for; not amid the reading of their channels."""
