@@ -47,8 +47,13 @@ fragment() {
 	CONFIG_WERROR=y
 	EOF
 	local symbol
-	# the knobs in one of the two
-	[ "$1" = y ] || echo CONFIG_INFINIBAND_RTRS_DEBUG=y
+	# the knobs and the fault points in one of the two
+	[ "$1" = y ] || cat <<-'EOF'
+	CONFIG_DEBUG_KERNEL=y
+	CONFIG_FAULT_INJECTION=y
+	CONFIG_FAULT_INJECTION_DEBUG_FS=y
+	CONFIG_INFINIBAND_RTRS_DEBUG=y
+	EOF
 	for symbol in INFINIBAND_RTRS_CLIENT INFINIBAND_RTRS_SERVER INFINIBAND_RTRS_KUNIT_TEST \
 		BLK_DEV_RNBD_CLIENT BLK_DEV_RNBD_SERVER BLK_DEV_RNBD_KUNIT_TEST; do
 		echo "CONFIG_$symbol=$1"
