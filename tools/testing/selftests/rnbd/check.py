@@ -6,7 +6,8 @@
     TESTS="map io@6.1" check.py           these only; * and ? are patterns
     TESTS="*@uml" check.py                all scenarios, in User Mode Linux alone
     KERNELS=6.12 check.py                 on fewer kernels (default "6.12 6.1 uml"), or on
-                                          others: uml-kasan, base, kasan, kcsan (kernel-build.sh)
+                                          others: 6.12-rt, and uml-kasan, base, kasan, kcsan
+                                          (kernel-build.sh)
     TIER=full check.py                    the long ones too
     TIER=deep check.py                    the deep tier: see deep_checks()
     TIER="quick deep" check.py            both, as far as RNBD_CHECK_SECONDS allow
@@ -51,7 +52,7 @@ HEAVY_STATIC = ("build-gcc", "clang", "coccinelle", "sparse", "intree", "package
 SKIP_STATUS = 4
 RESERVED_FLAGS = 0xffc08028  # of a CPU: always 0
 GRACE = 240
-DEEP_KERNELS = ("uml-kasan", "kasan", "kcsan")
+DEEP_KERNELS = ("uml-kasan", "kasan", "kcsan", "6.12-rt")
 DEEP_FUZZ_SECONDS = 180
 # What an emulated debug kernel runs first: most of the code, the most races, hostile input.
 DEEP_FIRST = ("lifecycle", "failover", "peer", "map", "io")

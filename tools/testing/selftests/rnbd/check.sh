@@ -6,5 +6,8 @@
 set -eu
 unset MAKEFLAGS MFLAGS MAKELEVEL # of the make that runs this: not for the builds below
 here=$(cd "$(dirname "$0")" && pwd)
-"$here/lab/setup.sh"
+case "${TIER:-} ${KERNELS:-}" in
+*deep* | *-rt*)	"$here/lab/setup.sh" lab uml static rt ;;
+*)		"$here/lab/setup.sh" ;;
+esac
 exec python3 "$here/check.py" "$@"

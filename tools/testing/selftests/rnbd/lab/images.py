@@ -45,8 +45,8 @@ EXTRA_PROGRAMS = {"lvm": [], "qemu-img": [], "qemu-io": [],
                               "lib/systemd/system"]}
 
 # Those of them whose packages are large: these have a root of their own, made when it is wanted.
-MACHINE_PACKAGES = "grub-pc-bin qemu-system-x86 systemd udev".split()
-MACHINE_PROGRAMS = ["qemu-system-x86_64", "grub-mkimage", "systemd"]
+LARGE_PACKAGES = "grub-pc-bin qemu-system-x86 systemd udev".split()
+LARGE_PROGRAMS = ["qemu-system-x86_64", "grub-mkimage", "systemd"]
 
 # What a machine inside of a guest has to load for its disk (machine=).
 MACHINE_MODULES = "virtio_blk crc32c_generic ext4".split()
@@ -102,12 +102,16 @@ def _version_key(path):
     return [int(n) for n in re.findall(r"\d+", os.path.basename(path))]
 
 
-def _debian_kernel(prefix):
-    """The newest kernel of that version that has headers, since modules are built for it."""
-    found = glob.glob(f"/usr/src/linux-headers-{prefix}[.-]*-amd64")
-    found = [f for f in found if not re.search(r"-(rt|cloud)-", f)]
+def _debian_kernel(name):
+    """The newest kernel of that version that has headers, since modules are built for it; of the
+    real-time ones if the name ends in -rt."""
+    version = name.removesuffix("-rt")
+    flavour = "-rt" if version != name else ""
+    found = [path for path in glob.glob(f"/usr/src/linux-headers-{version}[.-]*-amd64")
+             if re.search(rf"\d{flavour}-amd64$", path)]
     if not found:
-        raise LabError(f"no kernel headers for {prefix}: run {LAB}/setup.sh")
+        part = " rt" if flavour else ""
+        raise LabError(f"no kernel headers for {name}: run {LAB}/setup.sh{part}")
     headers = pathlib.Path(max(found, key=_version_key))
     release = headers.name[len("linux-headers-"):]
     image = pathlib.Path(f"/boot/vmlinuz-{release}")
@@ -116,7 +120,7 @@ def _debian_kernel(prefix):
         top = cached(f"debian-kernel/{release}", key_of(release),
                      lambda part: _unpack_kernel(release, part))
         image, modules = top / f"boot/vmlinuz-{release}", top / f"lib/modules/{release}"
-    return Kernel(prefix, release, image, modules, headers, "x86_64")
+    return Kernel(name, release, image, modules, headers, "x86_64")
 
 
 def _unpack_kernel(release, part):
@@ -292,10 +296,10 @@ def _stage_userland(part, root, fio, tools):
 
 def extra_cpios(names):
     """Archives with some of EXTRA_PROGRAMS, their libraries and files; they add to the userland."""
-    large = [name for name in names if name in MACHINE_PROGRAMS]
-    small = [name for name in names if name not in MACHINE_PROGRAMS]
+    large = [name for name in names if name in LARGE_PROGRAMS]
+    small = [name for name in names if name not in LARGE_PROGRAMS]
     return [*([_extra_cpio(debian_root(), small)] if small else []),
-            *([_extra_cpio(debian_root("machine-root", MACHINE_PACKAGES), large)] if large else [])]
+            *([_extra_cpio(debian_root("large-root", LARGE_PACKAGES), large)] if large else [])]
 
 
 def _extra_cpio(root, names):

@@ -5,11 +5,12 @@
 # packages that are missing, then fills the lab's cache (guest userland, fio, kernel images).
 # Everything that is already there costs nothing. Root is needed only when packages are missing.
 #
-#	setup.sh [lab] [uml] [static]		default: all of them
+#	setup.sh [lab] [uml] [static] [rt]	default: lab uml static
 #
 #	lab	QEMU, compiler, kernel headers of 6.12 and 6.1, what guests boot from
 #	uml	what the User Mode Linux kernel is built from (kernel-build.sh builds it)
 #	static	programs of the static checks
+#	rt	kernel headers of 6.12-rt
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -28,7 +29,8 @@ for part; do
 	lab)	want="$want $LAB" ;;
 	uml)	want="$want $UML" ;;
 	static)	want="$want $STATIC" ;;
-	*)	sed -n '3,14s/^# \{0,1\}//p' "$0" >&2
+	rt)	want="$want linux-headers-6.12-rt-amd64" ;;
+	*)	sed -n '3,15s/^# \{0,1\}//p' "$0" >&2
 		exit 2 ;;
 	esac
 done
