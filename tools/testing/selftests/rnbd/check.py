@@ -155,30 +155,22 @@ def check_build(kernels, name, debug=False):
     return (FAIL, warnings) if warnings else (PASS, [])
 
 
-def emulator_tripped(results):
+def emulator_tripped(log):
     """An emulated CPU now and then does what a real one never does. It runs into the breakpoint of
     code that another one is patching (trace points, static keys): the log says "Oops: int3". Or
     its flags have bits that are always 0: they are a number from somewhere else."""
-    for log in results.glob("*.log"):
-        text = log.read_text(errors="replace")
-        flags = [int(word, 16) for word in re.findall(r"EFLAGS: ([0-9a-f]{8})", text)]
-        if "Oops: int3" in text or any(word & RESERVED_FLAGS for word in flags):
-            return True
-    return False
+    flags = [int(word, 16) for word in re.findall(r"EFLAGS: ([0-9a-f]{8})", log)]
+    return "Oops: int3" in log or any(word & RESERVED_FLAGS for word in flags)
 
 
-def soft_roce_tripped(results):
+def soft_roce_tripped(log):
     """Soft-RoCE now and then sends again although nothing was lost: its timer, armed for a request
     that has long been answered, goes off while the next one is under way. The one of 6.1 then
     registers memory a second time, which fails, and the queue pair stands still for good; when it
     is destroyed, somebody in Soft-RoCE holds it for another 50 s. Only a queue pair: a memory region
     that is held could be our doing."""
-    tripped = re.compile(r"rxe_reg_fast_mr: .* not free|"
-                         r"rxe_pool\.c:\d+ __rxe_cleanup(?:.*\n){1,60}?.* rxe_destroy_qp\+")
-    for log in results.glob("*.log"):
-        if tripped.search(log.read_text(errors="replace")):
-            return True
-    return False
+    return re.search(r"rxe_reg_fast_mr: .* not free|"
+                     r"rxe_pool\.c:\d+ __rxe_cleanup(?:.*\n){1,60}?.* rxe_destroy_qp\+", log)
 
 
 def results_lost(run):
@@ -194,9 +186,10 @@ def mishap(run, results):
         return "its results were not heard"
     if run.boot_hung:
         return "a guest did not boot"
-    if soft_roce_tripped(results):
+    logs = [path.read_text(errors="replace") for path in results.glob("*.log")]
+    if any(map(soft_roce_tripped, logs)):
         return "Soft-RoCE sent twice what must be done once"
-    return "the emulated CPU went astray" if emulator_tripped(results) else None
+    return "the emulated CPU went astray" if any(map(emulator_tripped, logs)) else None
 
 
 def check_scenario(kernels, name, scen, results):
@@ -258,8 +251,9 @@ def all_checks(kernels, results):
 
 def deep_checks(kernels, results):
     """The deep tier, most telling first: longer fuzzing; everything in User Mode Linux with KASAN,
-    lockdep and kmemleak, fault injection included; then in QEMU, with two CPUs, the same checkers
-    and the detector of data races, DEEP_FIRST before the others and the long ones last."""
+    lockdep and kmemleak, fault injection included; then in QEMU, with two CPUs, the same checkers,
+    the detector of data races and a real-time kernel, DEEP_FIRST before the others and the long
+    ones last."""
     yield Check("fuzz-long", 1, lambda: run_command(
         [HERE / "static.d/fuzz"], results / "fuzz-long", 8 * DEEP_FUZZ_SECONDS,
         FUZZ_SECONDS=str(DEEP_FUZZ_SECONDS)))
@@ -371,9 +365,15 @@ def parse_arguments():
     return parser.parse_args()
 
 
+def end_early(*_):
+    """Clean up, which a second signal does not disturb."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
+
+
 def main():
     args = parse_arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, end_early)
     clock = Clock(float(os.environ.get("RNBD_CHECK_SECONDS") or 0))
     kernels = Kernels((os.environ.get("KERNELS") or "6.12 6.1 uml").split(), clock)
     tests, tier = os.environ.get("TESTS", ""), os.environ.get("TIER") or "quick"

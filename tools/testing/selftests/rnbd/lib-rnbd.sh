@@ -32,6 +32,9 @@ rnbd_disks() {
 	return 0
 }
 
+# under_way DISK N: condition; at least so many requests of the disk wait for their answers.
+under_way() { [ "$(awk '{ print $9 }' "/sys/block/$1/stat")" -ge "$2" ]; }
+
 # unload_all: unmap whatever is mapped, then remove all five modules. Fails if any stays.
 unload_all() {
 	local m d rc=0

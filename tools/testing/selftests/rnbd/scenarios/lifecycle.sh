@@ -76,8 +76,7 @@ dmsetup suspend --nolockfs --noflush rnbd-slow
 defer dmsetup resume rnbd-slow
 errno-op pread "/dev/$disk" 0 4096 direct >"$LAB_TMP/hung" &
 reader=$!
-in_flight() { [ "$(awk '{ print $9 }' "/sys/block/$disk/stat")" -gt 0 ]; }
-check "request-in-flight" wait_for 5 in_flight
+check "request-in-flight" wait_for 5 under_way "$disk" 1
 before=$(now_ms)
 check "abi45-forced-unmap" timeout 60 errno-op write "/sys/block/$disk/rnbd/unmap_device" force
 check "abi45-bounded" test $(($(now_ms) - before)) -lt $((45000 * LAB_SLOW))

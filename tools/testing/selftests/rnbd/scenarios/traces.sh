@@ -95,12 +95,11 @@ fio_run "/dev/$disk" randrw 4k 16 1 4000 &
 fio=$!
 started() { [ "$(awk '{ print $1 + $5 }' "/sys/block/$disk/stat")" -gt 500 ]; }
 wait_for 20 started
-in_flight() { [ "$(awk '{ print $9 }' "/sys/block/$1/stat")" -ge "$2" ]; }
 for ((i = 0; i < 8; i++)); do # both paths have some of them, and no answer for a second
 	errno-op pread "/dev/$slow_disk" $((i * 4096)) 4096 direct >"$LAB_TMP/slow.$i" &
 	slow_reads+=($!)
 done
-wait_for 5 in_flight "$slow_disk" 8
+wait_for 5 under_way "$slow_disk" 8
 expect_errno OK write "$(srv_path 0)/disconnect" 1
 wait "${slow_reads[@]}" || :
 check_equal "slow-reads-are-answered" "8 OK" "$(sort "$LAB_TMP"/slow.* | uniq -c | xargs)"
@@ -180,7 +179,7 @@ check "the-server-took-them" test "$(stages rtrs_srv_req_done receive_hand_ns ha
 	awk '$2 > 1e9' | wc -l)" -ge 64
 errno-op pread "/dev/$disk" 0 4096 direct >"$LAB_TMP/slow" &
 reader=$!
-wait_for 5 in_flight "$disk" 1
+wait_for 5 under_way "$disk" 1
 trace_on rtrs_clt:rtrs_clt_req_done rtrs_srv:rtrs_srv_req_done
 wait "$reader" || :
 trace_off "$trace"
