@@ -449,14 +449,15 @@ static const struct attribute_group *ctl_groups[] = {
 	NULL
 };
 
-static struct class ctl_class = {
-	.name = "rnbd-client",
-	.dev_groups = ctl_groups,
-};
+/* Not a part of the module, which may be gone before the last reference to it. */
+static struct class *ctl_class;
+/* The code of ctl_release() is, and has to wait for it. */
+static DECLARE_COMPLETION(ctl_released);
 
 static void ctl_release(struct device *device)
 {
 	kfree(device);
+	complete(&ctl_released);
 }
 
 /* @ctl is set before the device is added: a writer may come at once. */
@@ -465,13 +466,15 @@ static int ctl_add(void)
 	int err;
 
 	device_initialize(ctl);
-	ctl->class = &ctl_class;
+	ctl->class = ctl_class;
 	ctl->release = ctl_release;
 	err = dev_set_name(ctl, "ctl");
 	if (!err)
 		err = device_add(ctl);
-	if (err)
+	if (err) {
 		put_device(ctl);
+		wait_for_completion(&ctl_released);
+	}
 	return err;
 }
 
@@ -485,14 +488,15 @@ int rnbd_clt_ctl_create(void)
 {
 	int err;
 
-	err = class_register(&ctl_class);
-	if (err)
-		return err;
+	ctl_class = class_create("rnbd-client");
+	if (IS_ERR(ctl_class))
+		return PTR_ERR(ctl_class);
+	ctl_class->dev_groups = ctl_groups;
 	ctl = kzalloc(sizeof(*ctl), GFP_KERNEL);
 	err = ctl ? ctl_add() : -ENOMEM;
 	if (err) {
 		ctl = NULL;
-		class_unregister(&ctl_class);
+		class_destroy(ctl_class);
 	}
 	return err;
 }
@@ -500,11 +504,12 @@ int rnbd_clt_ctl_create(void)
 /**
  * rnbd_clt_ctl_destroy() - remove the control device with all links
  *
- * Context: may sleep; waits for the writers of map_device.
+ * Context: may sleep; waits for the writers of map_device and the last reference.
  */
 void rnbd_clt_ctl_destroy(void)
 {
 	device_unregister(ctl);
 	ctl = NULL;
-	class_unregister(&ctl_class);
+	wait_for_completion(&ctl_released);
+	class_destroy(ctl_class);
 }

@@ -20,7 +20,8 @@
 
 #include "rnbd-srv.h"
 
-static struct class rnbd_srv_class = { .name = "rnbd-server" };
+/* Not a part of the module, which may be gone before the last reference to it. */
+static struct class *rnbd_srv_class;
 static struct device *ctl;
 static struct kobject *devices_dir;
 
@@ -239,13 +240,13 @@ int rnbd_srv_sysfs_init(void)
 {
 	int err;
 
-	err = class_register(&rnbd_srv_class);
-	if (err)
-		return err;
-	ctl = device_create(&rnbd_srv_class, NULL, MKDEV(0, 0), NULL, "ctl");
+	rnbd_srv_class = class_create("rnbd-server");
+	if (IS_ERR(rnbd_srv_class))
+		return PTR_ERR(rnbd_srv_class);
+	ctl = device_create(rnbd_srv_class, NULL, MKDEV(0, 0), NULL, "ctl");
 	if (IS_ERR(ctl)) {
 		err = PTR_ERR(ctl);
-		goto unregister_class;
+		goto destroy_class;
 	}
 	err = -ENOMEM;
 	devices_dir = kobject_create_and_add("devices", &ctl->kobj);
@@ -255,8 +256,8 @@ int rnbd_srv_sysfs_init(void)
 
 unregister_ctl:
 	device_unregister(ctl);
-unregister_class:
-	class_unregister(&rnbd_srv_class);
+destroy_class:
+	class_destroy(rnbd_srv_class);
 	return err;
 }
 
@@ -273,5 +274,5 @@ void rnbd_srv_sysfs_exit(void)
 	kobject_del(devices_dir);
 	kobject_put(devices_dir);
 	device_unregister(ctl);
-	class_unregister(&rnbd_srv_class);
+	class_destroy(rnbd_srv_class);
 }

@@ -189,10 +189,34 @@ static const struct attribute_group rtrs_clt_group = {
 };
 __ATTRIBUTE_GROUPS(rtrs_clt);
 
-struct class rtrs_clt_class = {
-	.name		= "rtrs-client",
-	.dev_groups	= rtrs_clt_groups,
-};
+/* Not a part of the module, which may be gone before the last reference to it. */
+static struct class *rtrs_clt_class;
+
+/**
+ * rtrs_clt_sysfs_init - create the class
+ *
+ * Context: module initialisation.
+ *
+ * Return: 0 or a negative errno.
+ */
+int rtrs_clt_sysfs_init(void)
+{
+	rtrs_clt_class = class_create("rtrs-client");
+	if (IS_ERR(rtrs_clt_class))
+		return PTR_ERR(rtrs_clt_class);
+	rtrs_clt_class->dev_groups = rtrs_clt_groups;
+	return 0;
+}
+
+/**
+ * rtrs_clt_sysfs_exit - remove the class
+ *
+ * Context: module exit; no session is left.
+ */
+void rtrs_clt_sysfs_exit(void)
+{
+	class_destroy(rtrs_clt_class);
+}
 
 /* ---- path: values ---- */
 
@@ -512,6 +536,7 @@ int rtrs_clt_sysfs_add(struct rtrs_clt *clt)
 {
 	int err;
 
+	clt->dev.class = rtrs_clt_class;
 	dev_set_uevent_suppress(&clt->dev, true);
 	err = device_add(&clt->dev);
 	if (err)

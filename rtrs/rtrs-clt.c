@@ -186,7 +186,6 @@ static struct rtrs_clt *clt_create(const struct rtrs_clt_params *params)
 
 	kref_get(&users);
 	device_initialize(&clt->dev);
-	clt->dev.class = &rtrs_clt_class;
 	clt->dev.release = clt_release;
 	INIT_LIST_HEAD(&clt->paths);
 	INIT_LIST_HEAD(&clt->entry);
@@ -378,7 +377,7 @@ static int __init rtrs_clt_init(void)
 	err = rtrs_clt_link_wq_create();
 	if (err)
 		goto destroy_wq;
-	err = class_register(&rtrs_clt_class);
+	err = rtrs_clt_sysfs_init();
 	if (err)
 		goto destroy_link_wq;
 	return 0;
@@ -394,7 +393,7 @@ static void __exit rtrs_clt_exit(void)
 {
 	kref_put(&users, last_user);
 	wait_for_completion(&unused);
-	class_unregister(&rtrs_clt_class);
+	rtrs_clt_sysfs_exit();
 	rtrs_clt_link_wq_destroy();
 	destroy_workqueue(rtrs_clt_wq);
 }

@@ -324,9 +324,10 @@ int rtrs_clt_lone_check(struct rtrs_clt_path *path);
 void rtrs_clt_link_forgotten(struct rtrs_clt *clt);
 
 /* ---- rtrs-clt-sysfs.c ---- */
-extern struct class rtrs_clt_class;
 extern const struct kobj_type rtrs_clt_path_ktype;
 
+int rtrs_clt_sysfs_init(void);
+void rtrs_clt_sysfs_exit(void);
 int rtrs_clt_sysfs_add(struct rtrs_clt *clt);
 void rtrs_clt_sysfs_remove(struct rtrs_clt *clt);
 

@@ -89,10 +89,8 @@ static const struct attribute_group sess_group = {
 };
 __ATTRIBUTE_GROUPS(sess);
 
-static struct class rtrs_srv_class = {
-	.name		= "rtrs-server",
-	.dev_groups	= sess_groups,
-};
+/* Not a part of the module, which may be gone before the last reference to it. */
+static struct class *rtrs_srv_class;
 
 /* ---- path ---- */
 
@@ -267,7 +265,7 @@ const struct kobj_type rtrs_srv_path_ktype = {
 void rtrs_srv_sysfs_sess_init(struct rtrs_srv_sess *sess, void (*release)(struct device *dev))
 {
 	device_initialize(&sess->dev);
-	sess->dev.class = &rtrs_srv_class;
+	sess->dev.class = rtrs_srv_class;
 	sess->dev.release = release;
 }
 
@@ -366,7 +364,11 @@ void rtrs_srv_sysfs_path_remove(struct rtrs_srv_path *path)
  */
 int rtrs_srv_sysfs_init(void)
 {
-	return class_register(&rtrs_srv_class);
+	rtrs_srv_class = class_create("rtrs-server");
+	if (IS_ERR(rtrs_srv_class))
+		return PTR_ERR(rtrs_srv_class);
+	rtrs_srv_class->dev_groups = sess_groups;
+	return 0;
 }
 
 /**
@@ -376,5 +378,5 @@ int rtrs_srv_sysfs_init(void)
  */
 void rtrs_srv_sysfs_exit(void)
 {
-	class_unregister(&rtrs_srv_class);
+	class_destroy(rtrs_srv_class);
 }

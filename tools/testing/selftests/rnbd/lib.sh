@@ -223,6 +223,14 @@ _on_err() {
 	_err_reported=1
 }
 
+# A debug kernel (DEBUG_KOBJECT_RELEASE) calls release functions up to four seconds late: those that
+# are in the code or the data of a module that is gone betray themselves then.
+_await_releases() {
+	case $LAB_KERNEL in
+	kasan)	sleep 5 ;;
+	esac
+}
+
 _on_exit() {
 	local rc=$? tests failed skipped
 	trap - ERR
@@ -234,6 +242,7 @@ _on_exit() {
 	unload_all >/dev/null || test_fail "modules-unload" "$(lsmod | grep -E '^(rnbd|rtrs)_')"
 	_run_list "$LAB_TMP/.undo"
 	_net_down
+	_await_releases
 	tests=$(<"$LAB_TMP/.tests") failed=$(<"$LAB_TMP/.failed")
 	skipped=$(<"$LAB_TMP/.skipped")
 	cd /
