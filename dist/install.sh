@@ -24,6 +24,7 @@ put_config() {
 put 0755 /usr/sbin tools/rnbdmap/rnbdmap tools/rnbdexport/rnbdexport
 put 0644 /usr/lib/rnbd tools/rnbdmap/rnbdtab.sh tools/rnbdmap/client.sh
 put 0644 /usr/lib/systemd/system dist/systemd/*
+put 0644 /usr/lib/systemd/system-preset dist/system-preset/*
 put 0644 /usr/lib/udev/rules.d dist/udev/60-rnbd.rules
 put 0755 /usr/lib/udev dist/udev/rnbd_id
 put 0644 /usr/lib/modprobe.d dist/modprobe.d/rnbd-client.conf
