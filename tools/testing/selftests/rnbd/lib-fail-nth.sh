@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The walks of the scenarios fail-nth and fail-some: every FAIL_STEP-th allocation that an operation
-# makes fails once: the first, then a later one, and so on until the operation goes through
-# untouched. Whoever makes it, a task that writes to sysfs, a work item or a callback of the
+# The walks of the scenarios fail-nth, fail-paths and fail-some: every FAIL_STEP-th allocation that
+# an operation makes fails once: the first, then a later one, and so on until the operation goes
+# through untouched. Whoever makes it, a task that writes to sysfs, a work item or a callback of the
 # connection manager, on the client or on the server. The operation may fail then, but it must
 # leave nothing behind, and the next try must succeed. FAIL_WALKS names the operations.
 . "$RNBD_TESTS/lib-abi.sh"
@@ -12,7 +12,6 @@
 
 fault_available || skip_all "this kernel has no knobs for failing allocations"
 : "${FAIL_STEP:=1}" # 2: every other allocation fails, and so on
-: "${FAIL_WALKS:=load map io resize more remap add_path reconnect recover unmap}"
 text= # what counts: START and END, or else the code of our modules
 
 # --- walking ----------------------------------------------------------------------------------------
@@ -45,9 +44,9 @@ walk() {
 }
 
 # A walk without a failure proves nothing, except where no memory is wanted: the pages behind the
-# slabs are often there already, and I/O has all it needs since the mapping.
+# slabs are often there already, I/O has all it needs since the mapping, and so has going away.
 may_be() { # FAILURES KIND NAME
-	[ "$1" -gt 0 ] || [ "$2" != failslab ] || [ "$3" = io ] || [ "$3" = unmap ]
+	[ "$1" -gt 0 ] || [ "$2" != failslab ] || [[ $3 =~ ^(io|unmap|unload)$ ]]
 }
 
 _walk() { # KIND NAME [ARGUMENT...]
@@ -95,6 +94,31 @@ load_works() { [ "$1" != rnbd_server ] || wait_for 20 listens; }
 listens() { [ "$(listeners)" = "$untouched" ]; }
 listeners() { rdma resource show cm_id | grep -o 'link .*/\|state LISTEN .*' | paste -sd' '; }
 load_undo() { unload "$1"; }
+
+# --- unloading one, of either end of a mapped disk or unused; it cannot be refused for want of memory --
+
+unload_op() { if rmmod "$1" 2>/dev/null; then echo OK; else echo refused; fi; }
+unload_left() { false; }
+unload_works() {
+	! module_loaded "$1" || return 1
+	case $1 in
+	rnbd_client)	wait_for 20 nothing_served ;;
+	rnbd_server)	wait_for 20 state_is rnbd0 closed ;;
+	esac
+}
+nothing_served() {
+	local entry
+	for entry in "$RNBD_SRV_CTL"/devices/* "$RTRS_SRV"/*; do
+		[ ! -e "$entry" ] || return 1
+	done
+}
+unload_undo() {
+	modprobe "$@" || return 1
+	case $1 in
+	rnbd_client)	[ "$(map_op)" = OK ] ;;
+	rnbd_server)	wait_for 60 state_is rnbd0 open && reads_well rnbd0 ;;
+	esac
+}
 
 # --- mapping: a new session, or over one that is there -----------------------------------------------
 
@@ -215,20 +239,32 @@ check_equal "open-again" OK "$(remap_op)"
 walk add_path || :
 check_equal "second-path" OK "$(add_path_op)"
 reconnect_undo
-FAIL_STEP=$((FAIL_STEP * 8)) walk reconnect || :
+walk reconnect || :
 check_equal "second-path-again" OK "$(reconnect_op)"
-FAIL_STEP=$((FAIL_STEP * 8)) walk recover || :
+walk recover || :
 rnbd_unmap "$disk"
 check "nothing-mapped" wait_for 20 map_left
 check_equal "mapped-again" OK "$(map_op)"
 walk unmap || :
+
+server="rtrs_server sess_queue_depth=8"
+text=$(text_of sys_delete_module)
+walk unload rnbd_client || :
+walk unload rnbd_server || :
 rnbd_unmap rnbd0
 
 untouched=$(listeners)
 note "$untouched"
 unload_all
+for module in rtrs_core rtrs_client "$server"; do
+	# shellcheck disable=SC2086 # a name and parameters
+	modprobe $module
+	# shellcheck disable=SC2086
+	walk unload $module || :
+done
+unload_all
 text=$(text_of do_one_initcall)
-for module in rtrs_core "rtrs_server sess_queue_depth=8" rtrs_client rnbd_server rnbd_client; do
+for module in rtrs_core "$server" rtrs_client rnbd_server rnbd_client; do
 	# shellcheck disable=SC2086 # a name and parameters
 	walk load $module || :
 	# shellcheck disable=SC2086

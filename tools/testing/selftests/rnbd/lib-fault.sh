@@ -44,11 +44,12 @@ fault_up() {
 fault_in() { _fault_start=$1 _fault_end=$2; }
 
 # text_of NAME: "START END NAME" of the code of that function of the kernel, whose symbols come in the
-# order of their addresses.
+# order of their addresses; fails if it has none of that name.
 text_of() {
 	awk -v name="$1" '
 		start { print start, "0x" $1, name; exit }
-		$3 == name { start = "0x" $1 }' /proc/kallsyms
+		$3 == name { start = "0x" $1 }
+		END { exit !start }' /proc/kallsyms
 }
 
 # our_text: "START END NAME..." of the code of our modules, one line for those that lie side by side.

@@ -6,5 +6,5 @@
 # attempts to connect.
 . "${0%/*}/../lib.sh"
 : "${FAIL_STEP:=17}"
-: "${FAIL_WALKS:=load map io resize more remap add_path unmap}"
+: "${FAIL_WALKS:=load map io resize more remap add_path unmap unload}"
 . "${0%/*}/../lib-fail-nth.sh"
