@@ -230,8 +230,9 @@ static const struct fault slow_map_faults[] = {
 	{ NULL }
 };
 
+/* The client waits for 35 s; until then it can neither send the request again nor end it. */
 static const struct fault slow_fence_faults[] = {
-	{ "fence-silence", "X3", "EIO lost", FENCE, .act = ACT_DROP },
+	{ "fence-silence", "X3", "ETIMEDOUT lost", FENCE, .act = ACT_DROP },
 	{ NULL }
 };
 

@@ -118,8 +118,10 @@ static void answer(struct con *con, struct outgoing *out)
 		con->path->server->ending = true;
 		return;
 	}
-	if (act == ACT_DROP)
+	if (act == ACT_DROP) {
+		con->path->server->unanswered = true;
 		return;
+	}
 	param.private_data = out->len ? out->data : NULL;
 	param.private_data_len = out->len;
 	if (rdma_accept(con->id, &param))
@@ -187,7 +189,7 @@ void server_send_info(struct path *path)
 			 (uintptr_t)path->server->chunks + (size_t)i * SRV_CHUNK,
 			 path->server->chunk_mr->rkey, SRV_CHUNK * SRV_DEPTH / nr);
 	act = fault_apply(&out);
-	path->connected = true;
+	path->connected = act != ACT_DROP; /* else it is silent for good: no heartbeats */
 	path->last_hb = now_ms();
 	if (act == ACT_CUT)
 		path->server->ending = true;
@@ -228,6 +230,15 @@ static bool is_over(const struct path *path)
 		if (path->con[i].state == CON_LOST || path->con[i].state == CON_REJECTED)
 			return true;
 	return path->server->ending;
+}
+
+/* Clients of requests that were left without an answer have had their time. */
+void server_forget_unanswered(void)
+{
+	struct path *path;
+
+	for (path = paths; path; path = path->next)
+		path->server->ending |= path->server->unanswered;
 }
 
 void server_reap(void)

@@ -75,6 +75,7 @@ static void obey(const char *word, const char *arg, const char *arg2)
 	if (!strcmp(word, "honest")) {
 		fault_armed = NULL;
 		fuzz_percent = 0;
+		server_forget_unanswered();
 	}
 	if (!strcmp(word, "fuzz")) {
 		fuzz_seed(strtoull(arg, NULL, 0));

@@ -77,6 +77,7 @@ struct server {
 	uint8_t *spare;		/* ROOM bytes */
 	unsigned int ext;
 	bool ending, hit;
+	bool unanswered; /* the kernel tells nobody when the client of such a request is gone */
 };
 
 /* server.c */
@@ -85,6 +86,7 @@ int server_main(int argc, char **argv);
 
 /* server-path.c */
 void server_asked(const struct rdma_cm_event *event);
+void server_forget_unanswered(void);
 void server_reap(void);
 void server_send_info(struct path *path);
 struct path *server_find(const uint8_t *uuid);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=3600 kernel=uml mem=2G tier=deep allow=Call.Trace:
+# lab: guests=1 timeout=3600 kernel=uml mem=2G tier=deep allow=Call.Trace:|kobject_add_internal.failed.*-12
 #
 # Every allocation that a path makes which comes back fails once: by a hand and by itself, which takes
 # seconds each (lib-fail-nth.sh).
