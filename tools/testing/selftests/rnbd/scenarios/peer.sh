@@ -12,7 +12,7 @@ rxe_up 2
 dev=$(null_blk_up 64 cache_size=16 discard=1)
 big=$(null_blk_up 16 blocksize=4096)
 modprobe -q dm_delay || :
-slow=$(dm_up slow "0 $(sectors "$dev") delay $(null_blk_up 64) 0 1500")
+slow=$(dm_up slow "0 $(sectors "$dev") delay $(null_blk_up 64) 0 $((1500 * LAB_SLOW))")
 
 # report SUFFIX < what rnbd-peer prints: its results become ours.
 report() {
@@ -39,7 +39,7 @@ one_way() {
 	modprobe rtrs_server "$@"
 	load_rnbd_server
 	# shellcheck disable=SC2086 # a list
-	timeout 600 rnbd-peer "addr=$(addr_of 1)" "addr2=$(addr_of 1 1)" "dev=$dev" "slow=$slow" \
+	timeout $((600 * LAB_SLOW)) rnbd-peer "addr=$(addr_of 1)" "addr2=$(addr_of 1 1)" "dev=$dev" "slow=$slow" \
 		"big=$big" $groups >"$LAB_TMP/peer.out" || :
 	report "$name" <"$LAB_TMP/peer.out"
 	unload rnbd_server 40
