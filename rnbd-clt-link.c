@@ -13,15 +13,20 @@
  *
  * Failure: an answer that belongs to a generation that is over is worth nothing and
  * counts as -ECONNABORTED.  A device that the server does not open again, or that came
- * back as something else, stays closed until remap_device or the next link up.
+ * back as something else, stays closed until remap_device or the next link up.  A path
+ * can be lost while the next one, which keeps the link up, is not connected yet: what is
+ * sent in between fails like that, too, and no event follows, so it is tried again.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 
 #include "rnbd-clt.h"
+
+#define RETRY_MS	100	/* between two attempts to open devices over the same link */
 
 static void send_uevent(struct rnbd_clt_dev *dev, enum kobject_action action)
 {
@@ -123,32 +128,58 @@ static void tell_offline(struct rnbd_clt_session *sess)
 	}
 }
 
-static void reopen_all(struct rnbd_clt_session *sess)
+static int tell_server(struct rnbd_clt_session *sess, u32 link_gen)
+{
+	int err;
+
+	if (sess->info_gen == link_gen)
+		return 0;
+	err = rnbd_clt_msg_sess_info(sess, link_gen);
+	if (!err) {
+		sess->info_gen = link_gen;
+		pr_info("%s: session is connected again, opening its devices\n", sess->name);
+	} else if (err != -ECONNABORTED) {
+		pr_err("%s: session information refused: %d\n", sess->name, err);
+	}
+	return err;
+}
+
+static int reopen(struct rnbd_clt_dev *dev, u32 link_gen)
+{
+	struct rnbd_clt_session *sess = dev->sess;
+	int err;
+
+	mutex_lock(&dev->ctl_lock);
+	err = rnbd_clt_dev_reopen(dev);
+	if (err == -ECONNABORTED) {
+		spin_lock(&sess->lock);
+		dev->tried_gen = link_gen - 1;
+		spin_unlock(&sess->lock);
+	}
+	mutex_unlock(&dev->ctl_lock);
+
+	if (err && err != -ECONNABORTED) {
+		rnbd_clt_log(pr_err, dev, "not opened again: %d\n", err);
+		rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
+	}
+	return err;
+}
+
+/* Returns whether all is done that can be; otherwise a path was lost meanwhile. */
+static bool reopen_all(struct rnbd_clt_session *sess)
 {
 	u32 link_gen = READ_ONCE(sess->link_gen);
 	struct rnbd_clt_dev *dev;
 	int err;
 
-	if (sess->info_gen != link_gen) {
-		pr_info("%s: session is connected again, opening its devices\n", sess->name);
-		err = rnbd_clt_msg_sess_info(sess, link_gen);
-		if (err) {
-			pr_err("%s: session information refused: %d\n", sess->name, err);
-			return;
-		}
-		sess->info_gen = link_gen;
-	}
-	while ((dev = pick_closed(sess, link_gen))) {
-		mutex_lock(&dev->ctl_lock);
-		err = rnbd_clt_dev_reopen(dev);
-		mutex_unlock(&dev->ctl_lock);
-		if (err) {
-			rnbd_clt_log(pr_err, dev, "not opened again: %d\n", err);
-			if (err != -ECONNABORTED)	/* else the link is lost once more */
-				rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
-		}
+	err = tell_server(sess, link_gen);
+	while (!err && (dev = pick_closed(sess, link_gen))) {
+		err = reopen(dev, link_gen);
 		put_disk(dev->gd);
+		if (err != -ECONNABORTED)	/* the others are not concerned */
+			err = 0;
 	}
+	return err != -ECONNABORTED;
 }
 
 /**
@@ -164,8 +195,10 @@ void rnbd_clt_link_work(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 
 	tell_offline(sess);
-	if (READ_ONCE(sess->link_up))
-		reopen_all(sess);
+	while (READ_ONCE(sess->link_up) && READ_ONCE(sess->running) && !reopen_all(sess)) {
+		msleep(RETRY_MS);
+		tell_offline(sess);
+	}
 	memalloc_noio_restore(noio);
 }
 

@@ -21,6 +21,7 @@
 
 #include "rtrs-clt.h"
 #include "rtrs-clt-trace.h"
+#include "rtrs-fault.h"
 
 #define RETRY_FIRST_MS		1000	/* shortest pause between attempts, doubled each time */
 #define RETRY_DOUBLINGS		16
@@ -137,6 +138,7 @@ static int path_up(struct rtrs_clt_path *path)
 		return err;
 
 	rtrs_clt_link_reserve(path);
+	rtrs_fault_delay(RTRS_FAULT_ENTER);
 	/* Something else may have failed, or the path is to be closed. */
 	err = rtrs_clt_fence_enter(path);
 	if (!err)

@@ -5,7 +5,7 @@
  *
  * Operation: a directory in /sys/kernel/debug/rtrs_fault for each of enum rtrs_fault, with
  * the files that all fault points of the kernel have (probability, interval, times, ...);
- * and delay_ms, how long a request is delayed.
+ * and delay_ms, how long a request or a path is delayed.
  */
 #include <linux/debugfs.h>
 #include <linux/delay.h>
@@ -23,6 +23,7 @@ static struct {
 	[RTRS_FAULT_HEARTBEAT]	= { "heartbeat", FAULT_ATTR_INITIALIZER },
 	[RTRS_FAULT_ANSWER]	= { "answer", FAULT_ATTR_INITIALIZER },
 	[RTRS_FAULT_DELAY]	= { "delay", FAULT_ATTR_INITIALIZER },
+	[RTRS_FAULT_ENTER]	= { "enter", FAULT_ATTR_INITIALIZER },
 };
 
 static struct dentry *dir;
@@ -43,13 +44,14 @@ bool rtrs_fault(enum rtrs_fault what)
 EXPORT_SYMBOL_GPL(rtrs_fault);
 
 /**
- * rtrs_fault_delay - sleep, if RTRS_FAULT_DELAY shall happen now
+ * rtrs_fault_delay - sleep, if it shall happen now
+ * @what: event
  *
  * Context: process, may sleep.
  */
-void rtrs_fault_delay(void)
+void rtrs_fault_delay(enum rtrs_fault what)
 {
-	if (rtrs_fault(RTRS_FAULT_DELAY))
+	if (rtrs_fault(what))
 		msleep(READ_ONCE(delay_ms));
 }
 EXPORT_SYMBOL_GPL(rtrs_fault_delay);

@@ -15,6 +15,7 @@
  * @RTRS_FAULT_HEARTBEAT: either end: a heartbeat or its acknowledgment is not seen
  * @RTRS_FAULT_ANSWER: server: the answer to a request gets lost
  * @RTRS_FAULT_DELAY: server: a request is handed up later
+ * @RTRS_FAULT_ENTER: client: a path that has everything becomes CONNECTED later
  */
 enum rtrs_fault {
 	RTRS_FAULT_QUEUE_FULL,
@@ -22,17 +23,18 @@ enum rtrs_fault {
 	RTRS_FAULT_HEARTBEAT,
 	RTRS_FAULT_ANSWER,
 	RTRS_FAULT_DELAY,
+	RTRS_FAULT_ENTER,
 };
 
 #if defined(CONFIG_INFINIBAND_RTRS_DEBUG) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 void rtrs_fault_init(void);
 void rtrs_fault_exit(void);
 bool rtrs_fault(enum rtrs_fault what);
-void rtrs_fault_delay(void);
+void rtrs_fault_delay(enum rtrs_fault what);
 #else
 static inline void rtrs_fault_init(void) {}
 static inline void rtrs_fault_exit(void) {}
-static inline void rtrs_fault_delay(void) {}
+static inline void rtrs_fault_delay(enum rtrs_fault what) {}
 
 static inline bool rtrs_fault(enum rtrs_fault what)
 {

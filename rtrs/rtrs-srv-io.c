@@ -119,7 +119,7 @@ static void request(struct rtrs_srv_con *con, u32 imm)
 	if (!percpu_ref_tryget_live(&path->inflight))
 		return;
 
-	rtrs_fault_delay();
+	rtrs_fault_delay(RTRS_FAULT_DELAY);
 	slot = rtrs_srv_debug_slot(&path->sess->slots[nr], path);
 	err = rtrs_srv_slot_claim(slot, con, req_off);
 	if (!err) {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=120 kernel=any,uml tier=full debug=yes
+# lab: guests=1 timeout=160 kernel=any,uml tier=full debug=yes
 #
 # The fault points of a debugging build, each once, and what must come of it (Documentation/rtrs.rst,
 # "Debugging knobs"). Needs a kernel with CONFIG_FAULT_INJECTION_DEBUG_FS.
@@ -109,6 +109,30 @@ delay() {
 	fault_end delay
 }
 
+# The one of two paths that came back first is lost before it could say whose session it is, and the
+# other one, which keeps the link up, is not there yet.
+enter() {
+	local first=0
+	test_start "a path comes later than it could"
+	echo 4000 >$FAULTS/delay_ms
+	fault enter 1
+	fault delay 1
+	for n in 0 1; do echo 1 >"$(srv_path $n)/disconnect"; done
+	check "enter-one-path-is-back" wait_for 20 comes_back
+	[ "$(<"$(clt_path 0)/state")" = connected ] || first=1
+	check "enter-request-is-delayed" wait_for 20 all_happened delay
+	check_equal "enter-and-is-lost-again" OK "$(path_do $first disconnect)"
+	check_equal "enter-not-open" closed "$(rnbd_attr "$disk" state)"
+	check "enter-other-path" wait_for 20 paths_are 1
+	check "enter-open" wait_for 10 state_is "$disk" open
+	fault_end enter
+	fault_end delay
+	check_equal "enter-read" OK "$(read_it)"
+	check_equal "enter-first-path-again" OK "$(path_do $first reconnect)"
+	check "enter-paths-are-back" wait_for 20 paths_are 2
+}
+comes_back() { all_happened enter && paths_are 1; }
+
 rxe_up 2
 null=$(null_blk_up 64)
 modprobe rtrs_server sess_queue_depth=64
@@ -124,6 +148,7 @@ mr
 answer
 heartbeat
 delay
+enter
 check "fio-afterwards" fio_verify "/dev/$disk" randwrite 4k-32k 16 1 200
 check "unmap" rnbd_unmap "$disk"
 check "nothing-left" wait_for 20 nothing_mapped
