@@ -109,12 +109,14 @@ delay() {
 	fault_end delay
 }
 
+comes_back() { all_happened enter && paths_are 1; } # condition
+
 # The one of two paths that came back first is lost before it could say whose session it is, and the
 # other one, which keeps the link up, is not there yet.
 enter() {
-	local first=0
+	local n first=0
 	test_start "a path comes later than it could"
-	echo 4000 >$FAULTS/delay_ms
+	echo $((4000 * LAB_SLOW)) >$FAULTS/delay_ms
 	fault enter 1
 	fault delay 1
 	for n in 0 1; do echo 1 >"$(srv_path $n)/disconnect"; done
@@ -131,7 +133,6 @@ enter() {
 	check_equal "enter-first-path-again" OK "$(path_do $first reconnect)"
 	check "enter-paths-are-back" wait_for 20 paths_are 2
 }
-comes_back() { all_happened enter && paths_are 1; }
 
 rxe_up 2
 null=$(null_blk_up 64)

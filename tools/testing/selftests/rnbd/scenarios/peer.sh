@@ -39,8 +39,8 @@ one_way() {
 	modprobe rtrs_server "$@"
 	load_rnbd_server
 	# shellcheck disable=SC2086 # a list
-	timeout $((600 * LAB_SLOW)) rnbd-peer "addr=$(addr_of 1)" "addr2=$(addr_of 1 1)" "dev=$dev" "slow=$slow" \
-		"big=$big" $groups >"$LAB_TMP/peer.out" || :
+	timeout $((600 * LAB_SLOW)) rnbd-peer "addr=$(addr_of 1)" "addr2=$(addr_of 1 1)" \
+		"dev=$dev" "slow=$slow" "big=$big" $groups >"$LAB_TMP/peer.out" || :
 	report "$name" <"$LAB_TMP/peer.out"
 	unload rnbd_server 40
 	unload rtrs_server 40
