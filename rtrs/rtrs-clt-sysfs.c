@@ -189,35 +189,6 @@ static const struct attribute_group rtrs_clt_group = {
 };
 __ATTRIBUTE_GROUPS(rtrs_clt);
 
-/* Not a part of the module, which may be gone before the last reference to it. */
-static struct class *rtrs_clt_class;
-
-/**
- * rtrs_clt_sysfs_init - create the class
- *
- * Context: module initialisation.
- *
- * Return: 0 or a negative errno.
- */
-int rtrs_clt_sysfs_init(void)
-{
-	rtrs_clt_class = class_create("rtrs-client");
-	if (IS_ERR(rtrs_clt_class))
-		return PTR_ERR(rtrs_clt_class);
-	rtrs_clt_class->dev_groups = rtrs_clt_groups;
-	return 0;
-}
-
-/**
- * rtrs_clt_sysfs_exit - remove the class
- *
- * Context: module exit; no session is left.
- */
-void rtrs_clt_sysfs_exit(void)
-{
-	class_destroy(rtrs_clt_class);
-}
-
 /* ---- path: values ---- */
 
 static ssize_t state_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
@@ -524,6 +495,35 @@ const struct kobj_type rtrs_clt_path_ktype = {
 };
 
 /* ---- session directory ---- */
+
+/* Not a part of the module, which may be gone before the last reference to it. */
+static struct class *rtrs_clt_class;
+
+/**
+ * rtrs_clt_sysfs_init - create the class
+ *
+ * Context: module initialisation.
+ *
+ * Return: 0 or a negative errno.
+ */
+int rtrs_clt_sysfs_init(void)
+{
+	rtrs_clt_class = class_create("rtrs-client");
+	if (IS_ERR(rtrs_clt_class))
+		return PTR_ERR(rtrs_clt_class);
+	rtrs_clt_class->dev_groups = rtrs_clt_groups;
+	return 0;
+}
+
+/**
+ * rtrs_clt_sysfs_exit - remove the class
+ *
+ * Context: module exit; no session is left.
+ */
+void rtrs_clt_sysfs_exit(void)
+{
+	class_destroy(rtrs_clt_class);
+}
 
 /**
  * rtrs_clt_sysfs_add - publish a session

@@ -49,8 +49,8 @@ struct rtrs_clt_path;
 struct rtrs_clt_con;
 
 enum rtrs_clt_link_ev {
-	RTRS_CLT_LINK_UP,	/* number of connected paths went from 0 to 1 */
-	RTRS_CLT_LINK_DOWN,	/* number of connected paths went from 1 to 0 */
+	RTRS_CLT_LINK_UP,	/* the first path is connected */
+	RTRS_CLT_LINK_DOWN,	/* no path is connected, and none is about to be */
 };
 
 /**
@@ -58,7 +58,9 @@ enum rtrs_clt_link_ev {
  * @link_ev: the session lost its last path, or has one again.  Called in process
  *	context, may sleep, never concurrently for one session; not called for the
  *	paths of rtrs_clt_open() and not after rtrs_clt_close() was entered.  On LINK_UP
- *	requests are already accepted.
+ *	requests are already accepted.  A path that is about to be connected keeps the
+ *	link up, so a request can end with -ENOTCONN or -ECONNABORTED, for want of a path,
+ *	without a LINK_DOWN; whoever needs it done tries again while the link is up.
  * @times_changed: an administrator has written a time that rtrs_clt_query() tells.
  *	Process context, may sleep, not after rtrs_clt_close() has returned.
  */
