@@ -58,8 +58,8 @@ kernel_sources() { files '*.c' '*.h' | grep -v '^tools/'; }
 header_dirs() {
 	local want dir
 	for want in 6.12 6.1; do
-		dir=$(find /usr/src -maxdepth 1 -name "linux-headers-$want.[0-9]*-amd64" |
-			sort -V | tail -n 1)
+		dir=$(find /usr/src -maxdepth 1 -name "linux-headers-$want.[0-9]*-amd64" \
+			-not -name '*-rt-amd64' -not -name '*-cloud-amd64' | sort -V | tail -n 1)
 		echo "$want ${dir:--}"
 	done
 }
