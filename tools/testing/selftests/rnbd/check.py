@@ -45,7 +45,8 @@ import scenario
 import session
 from config import CACHE, LAB, LabError, OutOfTime, die_with_parent
 
-# Two busy vCPUs at a time, whatever the machine: more, and waits inside guests stretch.
+# Two checks at a time, whatever the machine: more, and waits inside guests stretch. Of emulated
+# guests only one: it keeps more than a CPU busy.
 CPUS = 2
 STATIC_TIMEOUT = {"quick": 900, "full": 1800}
 HEAVY_STATIC = ("build-gcc", "clang", "coccinelle", "sparse", "intree", "packages")  # two CPUs
@@ -54,8 +55,8 @@ RESERVED_FLAGS = 0xffc08028  # of a CPU: always 0
 GRACE = 240
 DEEP_KERNELS = ("uml-kasan", "kasan", "kcsan", "6.12-rt")
 DEEP_FUZZ_SECONDS = 180
-# What an emulated debug kernel runs first: most of the code, the most races, hostile input.
-DEEP_FIRST = ("lifecycle", "failover", "peer", "map", "io")
+# What a debug kernel runs first: most of the code, the most races, hostile input, no memory.
+DEEP_FIRST = ("lifecycle", "failover", "map", "io", "peer", "fail-some")
 
 PASS, FAIL, SKIP = session.PASS, session.FAIL, session.SKIP
 
@@ -67,6 +68,7 @@ class Check:
     cpus: int
     run: object
     tier: str = "quick"
+    emulated: bool = False
 
 
 # --- what there is to check -----------------------------------------------------------------------
@@ -211,10 +213,9 @@ def check_scenario(kernels, name, scen, results):
 
 
 def scenario_check(kernels, name, scen, results):
-    cpus = 1 if scenario.is_uml(name) else min(CPUS, scen.cpus * scen.guests)
     where = results / f"{scen.name}@{name}"
-    return Check(f"{scen.name}@{name}", cpus,
-                 lambda: check_scenario(kernels, name, scen, where), scen.tier_on(name))
+    return Check(f"{scen.name}@{name}", 1, lambda: check_scenario(kernels, name, scen, where),
+                 scen.tier_on(name), not scenario.is_uml(name))
 
 
 def negative_check(kernels, name, results):
@@ -223,13 +224,15 @@ def negative_check(kernels, name, results):
         return run_command([LAB / "negative.py", "--kernel", name, "--results",
                             results / f"lab-negative@{name}"],
                            results / f"lab-negative@{name}", 400)
-    return Check(f"lab-negative@{name}", CPUS, run)
+    return Check(f"lab-negative@{name}", 1, run, emulated=not scenario.is_uml(name))
 
 
 def all_checks(kernels, results):
-    """Every check there is for these kernels, in the order in which they start."""
+    """Every check there is for these kernels, in the order in which they start: what needs both
+    CPUs, then emulated guests, with the others beside them."""
     static = [p for p in sorted((HERE / "static.d").glob("*"))
               if p.is_file() and os.access(p, os.X_OK)]
+    static.sort(key=lambda path: path.name not in HEAVY_STATIC)
     for path in static:
         yield Check(path.name, CPUS if path.name in HEAVY_STATIC else 1,
                     lambda p=path: run_command([p], results / p.name,
@@ -242,22 +245,18 @@ def all_checks(kernels, results):
     negative = next((n for n in kernels.names if scenario.STOCK.match(n)), None)
     if negative:
         yield negative_check(kernels, negative, results)
-    # native speed first: what fails there fails within seconds
-    for name in sorted(kernels.names, key=scenario.is_uml, reverse=True):
+    for name in sorted(kernels.names, key=scenario.is_uml):
         for scen in scenario.every():
             if scen.runs_on(name):
                 yield scenario_check(kernels, name, scen, results)
 
 
 def deep_checks(kernels, results):
-    """The deep tier, most telling first: longer fuzzing; everything in User Mode Linux with KASAN,
-    lockdep and kmemleak, fault injection included; then in QEMU, with two CPUs, the same checkers,
-    the detector of data races and a real-time kernel, DEEP_FIRST before the others and the long
-    ones last."""
-    yield Check("fuzz-long", 1, lambda: run_command(
-        [HERE / "static.d/fuzz"], results / "fuzz-long", 8 * DEEP_FUZZ_SECONDS,
-        FUZZ_SECONDS=str(DEEP_FUZZ_SECONDS)))
-    quick, *slow = DEEP_KERNELS
+    """The deep tier, most telling first. In one lane everything in User Mode Linux with KASAN,
+    lockdep and kmemleak, fault injection included, and longer fuzzing; in the other one QEMU, with
+    two CPUs: the same checkers, the detector of data races and a real-time kernel. DEEP_FIRST comes
+    before the other scenarios, and what takes long last."""
+    native, *emulated = DEEP_KERNELS
 
     def of_kernel(name, wanted):
         scens = [s for s in scenario.every() if s.runs_on(name) and wanted(s)]
@@ -265,17 +264,21 @@ def deep_checks(kernels, results):
         for scen in scens:
             yield scenario_check(kernels, name, scen, results)
 
-    yield Check(f"build@{quick}", CPUS, lambda: check_build(kernels, quick))
-    yield negative_check(kernels, quick, results)
-    yield from of_kernel(quick, lambda s: s.tier == "deep")
-    yield from of_kernel(quick, lambda s: s.tier != "deep")
-    for name in slow:
-        yield Check(f"build@{name}", CPUS, lambda n=name: check_build(kernels, n))
+    yield Check(f"build@{native}", 1, lambda: check_build(kernels, native))
+    for name in emulated:
+        yield Check(f"build@{name}", 1, lambda n=name: check_build(kernels, n), emulated=True)
         yield from of_kernel(name, lambda s: s.name in DEEP_FIRST)
     for wanted in ("quick", "full"):
-        for name in slow:
+        for name in emulated:
             yield from of_kernel(name, lambda s: s.name not in DEEP_FIRST and
                                   s.tier_on(name) == wanted)
+    yield negative_check(kernels, native, results)
+    yield from of_kernel(native, lambda s: s.tier_on(native) == "quick")
+    yield Check("fuzz-long", 1, lambda: run_command(
+        [HERE / "static.d/fuzz"], results / "fuzz-long", 8 * DEEP_FUZZ_SECONDS,
+        FUZZ_SECONDS=str(DEEP_FUZZ_SECONDS)))
+    for wanted in ("full", "deep"):
+        yield from of_kernel(native, lambda s: s.tier_on(native) == wanted)
 
 
 def selected(checks, tests, tier):
@@ -305,6 +308,7 @@ class Runner:
         self.waiting = list(checks)
         self.clock = clock
         self.free = CPUS
+        self.emulating = False
         self.changed = threading.Condition()
         self.results = {}
 
@@ -320,15 +324,18 @@ class Runner:
 
     def _start(self, running):
         """Start the first waiting check that fits, again and again."""
-        if not self.clock.may_start():
+        if self.waiting and not self.clock.may_start():
+            print(f"[{self.clock.elapsed():6.0f} s] no time left for {len(self.waiting)} checks",
+                  flush=True)
             for check in self.waiting:
-                self._report(check, SKIP, ["no time left"], 0)
+                self.results[check.name] = SKIP, ["no time left"]
             self.waiting = []
         for check in list(self.waiting):
-            if check.cpus > self.free:
+            if check.cpus > self.free or (check.emulated and self.emulating):
                 continue
             self.waiting.remove(check)
             self.free -= check.cpus
+            self.emulating |= check.emulated
             thread = threading.Thread(target=self._work, args=[check], daemon=True)
             running.append(thread)
             thread.start()
@@ -346,6 +353,7 @@ class Runner:
         with self.changed:
             self._report(check, status, lines, time.monotonic() - started)
             self.free += check.cpus
+            self.emulating &= not check.emulated
             self.changed.notify()
 
     def _report(self, check, status, lines, seconds):
@@ -399,12 +407,16 @@ def main():
 def summary(done):
     """The names of what did not pass, with what a reader of the last lines alone needs to know of
     it, and the count. Returns the exit status."""
-    for wanted in (SKIP, FAIL):
-        for name, (status, lines) in done.items():
-            if status == wanted:
-                print(f"{status}: {name}")
-                if status == FAIL:
-                    print("".join(f"    {line}\n" for line in why_failed(lines)), end="")
+    skipped = {}
+    for name, (status, lines) in done.items():
+        if status == SKIP:
+            skipped.setdefault(lines[-1], []).append(name)
+    for reason, names in skipped.items():
+        print(f"{SKIP}: {' '.join(names)}: {reason}")
+    for name, (status, lines) in done.items():
+        if status == FAIL:
+            print(f"{status}: {name}")
+            print("".join(f"    {line}\n" for line in why_failed(lines)), end="")
     statuses = [status for status, _ in done.values()]
     count = {status: statuses.count(status) for status in (PASS, FAIL, SKIP)}
     print(f"{count[PASS]} passed, {count[FAIL]} failed, {count[SKIP]} skipped", flush=True)

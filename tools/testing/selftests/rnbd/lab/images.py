@@ -86,8 +86,8 @@ def kernel(name, seconds=None):
     if re.match(r"\d", name):
         return _debian_kernel(name)
     limit = ["timeout", f"{seconds:.0f}"] if seconds else []    # ends make's jobs, too
-    out = subprocess.run([*limit, LAB / "kernel-build.sh", name], stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, check=False)
+    out = subprocess.run([*limit, "nice", LAB / "kernel-build.sh", name],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
     if limit and out.returncode == 124:
         raise OutOfTime(f"no time left to build the kernel {name}")
     if out.returncode:

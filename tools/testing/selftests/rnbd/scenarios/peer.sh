@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=900 kernel=6.12,uml,kasan mem=2G programs=rnbd-peer
+# lab: guests=1 timeout=900 kernel=6.12,uml,kasan full=6.12 mem=2G programs=rnbd-peer
 #
 # A client in user space that knows only the wire specification (peer/) against the server: what
 # a mainline client does, and what a hostile one might do, in the three ways of the server to
