@@ -232,16 +232,19 @@ def all_checks(kernels, results):
     CPUs, then emulated guests, with the others beside them."""
     static = [p for p in sorted((HERE / "static.d").glob("*"))
               if p.is_file() and os.access(p, os.X_OK)]
-    static.sort(key=lambda path: path.name not in HEAVY_STATIC)
-    for path in static:
-        yield Check(path.name, CPUS if path.name in HEAVY_STATIC else 1,
-                    lambda p=path: run_command([p], results / p.name,
-                                               STATIC_TIMEOUT[static_tier(p)]),
-                    static_tier(path))
+
+    def of_sources(path):
+        return Check(path.name, CPUS if path.name in HEAVY_STATIC else 1,
+                     lambda: run_command([path], results / path.name,
+                                         STATIC_TIMEOUT[static_tier(path)]),
+                     static_tier(path))
+
+    yield from (of_sources(path) for path in static if path.name in HEAVY_STATIC)
     for name in kernels.names:
         yield Check(f"build@{name}", CPUS, lambda n=name: check_build(kernels, n))
         if any(scen.debug and scen.runs_on(name) for scen in scenario.every()):
             yield Check(f"build-debug@{name}", CPUS, lambda n=name: check_build(kernels, n, True))
+    yield from (of_sources(path) for path in static if path.name not in HEAVY_STATIC)
     negative = next((n for n in kernels.names if scenario.STOCK.match(n)), None)
     if negative:
         yield negative_check(kernels, negative, results)

@@ -24,6 +24,9 @@ QEMU_WORDS = """console=ttyS0 loglevel=7 panic=-1 oops=panic nokaslr mitigations
     rcupdate.rcu_expedited=1 null_blk.nr_devices=0"""
 UML_WORDS = """console=ttyS0 con=null con0=null,fd:{out} ssl=null ssl0=null,fd:{log}
     ssl1=fd:{ctl},fd:{ctl} panic=-1 oops=panic loglevel=7 root=/dev/ram0 null_blk.nr_devices=0"""
+# A warning fails every run, by the log. Here it ends the guest at once, so that nothing hides the
+# state it was in; the debug kernels of QEMU warn of themselves (kernel-report.ok, kernel-log.ok).
+PANIC_ON_WARN = ("uml-kasan",)
 
 
 class Guest:
@@ -171,6 +174,8 @@ class Guest:
         if self.run.scenario.guests != 1:
             raise LabError("a UML run has one guest")
         words = UML_WORDS.format(out=1, log=log, ctl=ctl)
+        if self.run.kernel.name in PANIC_ON_WARN:
+            words += " panic_on_warn=1"
         args = [str(self.run.kernel.image), f"mem={self.run.scenario.mem}",
                 f"initrd={self.initramfs}",
                 f"umid=rnbd-{os.getpid()}-{self.number}-{self.boot}",
