@@ -15,26 +15,6 @@
 #include "rtrs-srv.h"
 #include "rtrs-srv-trace.h"
 
-static const char * const state_names[RTRS_SRV_NR_STATES] = {
-	[RTRS_SRV_CONNECTING]	= "CONNECTING",
-	[RTRS_SRV_CONNECTED]	= "CONNECTED",
-	[RTRS_SRV_CLOSING]	= "CLOSING",
-	[RTRS_SRV_CLOSED]	= "CLOSED",
-};
-
-/**
- * rtrs_srv_state_name - a state as text
- * @state: state
- *
- * Context: any; pure.
- *
- * Return: a constant string.
- */
-const char *rtrs_srv_state_name(enum rtrs_srv_path_state state)
-{
-	return state_names[state];
-}
-
 /* Nobody need wait for a path that closes; others wait for its requests. */
 static void account(struct rtrs_srv_path *path, int to)
 {

@@ -536,7 +536,6 @@ void rtrs_srv_bufs_rkey_sge(const struct rtrs_srv_bufs *bufs, u16 nr, struct ib_
 
 /* ---- rtrs-srv-state.c ---- */
 
-const char *rtrs_srv_state_name(enum rtrs_srv_path_state state);
 bool rtrs_srv_path_set_state(struct rtrs_srv_path *path, enum rtrs_srv_path_state to);
 bool rtrs_srv_path_close(struct rtrs_srv_path *path);
 void rtrs_srv_path_fail(struct rtrs_srv_path *path, const char *what, int err);
