@@ -67,6 +67,12 @@ dm_up() {
 	echo "/dev/mapper/$name"
 }
 
+# want_stable_writes NODE: the disk says that data must not change while it works on them, as disks do
+# that compute checksums; the server of RNBD asks before each write.
+want_stable_writes() {
+	echo 1 >"/sys/dev/block/$(stat -c %Hr:%Lr "$1")/queue/stable_writes"
+}
+
 # held_disk_up SIZE_MB: a disk in memory whose writes can be withheld (held-disk.c), one at a time;
 # the scenario's header needs programs=held-disk. held_disk_hold N: withhold the next N writes: they
 # change nothing and are not answered, while all else goes on. held_disk_held: how many are withheld

@@ -372,6 +372,7 @@ const struct test hostile_tests[] = {
 	{ "send-8-bytes-con-1", MESSAGE(1, 8, IBV_WR_SEND, false, 0) },
 	{ "second-info-req", MESSAGE(0, INFO_REQ_LEN, IBV_WR_SEND, false, 0) },
 	{ "send-with-imm", MESSAGE(1, 0, IBV_WR_SEND_WITH_IMM, false, 32) },
+	{ "send-with-imm-con-0", MESSAGE(0, 0, IBV_WR_SEND_WITH_IMM, false, 32) },
 	{ "request-before-info", request_before_info },
 	{ "request-before-info-con-0", MESSAGE(0, 0, IBV_WR_RDMA_WRITE_WITH_IMM, true, 32) },
 	{ "unknown-immediates", unknown_imm },
@@ -407,6 +408,58 @@ static const char *silence(void)
 	printf("# both are gone after %llu ms\n", (unsigned long long)(now_ms() - start));
 	return NULL;
 }
+
+/* Change the data of a write that the server has, and that still waits for the disk. */
+static const char *change_in_flight(struct path **path, const char *disk)
+{
+	struct io io = { .rw = OP_WRITE, .bytes = 4096, .data_len = 4096 };
+	struct ibv_send_wr wr = { .opcode = IBV_WR_RDMA_WRITE, .num_sge = 1 };
+	uint64_t end = now_ms() + 500;
+	struct ibv_sge sge;
+	struct req *req;
+	struct dev dev;
+
+	TRY(ready_path(path));
+	TRY(rnbd_open_again(*path, disk, &dev));
+	io.id = dev.id;
+	req = rnbd_io(*path, &io);
+	req_post(req);
+	while (now_ms() < end && !path_is_lost(*path))
+		pump();
+	EXPECT(!path_is_lost(*path), "path lost");
+	EXPECT(!req->done, "case is wrong: the write was not slow, errno %d", req->err);
+
+	sge = (struct ibv_sge){ (uintptr_t)req->out, io.data_len, (*path)->mr->lkey };
+	wr.sg_list = &sge;
+	wr.wr.rdma.remote_addr = (*path)->chunk[req->msg_id].addr;
+	wr.wr.rdma.rkey = req->chunk_key;
+	con_send(req->con, &wr);
+	return NULL;
+}
+
+/* Where nobody wants stable data the key lives on: what the sender damages is its own. */
+static const char *change_slow(void)
+{
+	struct path *path;
+
+	TRY(change_in_flight(&path, env.slow));
+	return rnbd_sess_info(path, 2, NULL);
+}
+
+/* A disk that computes something from the data gets them when nobody can change them any more. */
+static const char *change_stable(void)
+{
+	struct path *path;
+
+	TRY(change_in_flight(&path, env.stable));
+	return path_wait_lost(path, 700);	/* the answer comes later */
+}
+
+const struct test stable_tests[] = {
+	{ "change-in-flight", change_slow },
+	{ "change-in-flight-of-stable-write", change_stable },
+	{ NULL }
+};
 
 const struct test slow_tests[] = {
 	{ "silence", silence },

@@ -43,6 +43,21 @@ static const char *message(void)
 	return rnbd_sess_info(path, 2, NULL);
 }
 
+/* A user message longer than any: RTRS answers, and the path goes on. */
+static const char *message_too_long(void)
+{
+	uint8_t usr[USR_MAX] = { 0 };
+	struct path *path;
+	struct req *req;
+
+	TRY(ready_path(&path));
+	put16(usr, RNBD_CLOSE);
+	req = req_new(path, 0, usr, sizeof(usr));
+	req_write(req, 0);
+	TRY(answered(req, 90, 90));
+	return rnbd_sess_info(path, 2, NULL);
+}
+
 #define MSG(t, l, d, r) message, (&(const struct msg){ (t), (l), (d), (r), 22 })
 
 /* OPEN with @name of @len bytes and nothing behind it but @fill. */
@@ -151,6 +166,26 @@ static const char *mode_by_reopening(void)
 	EXPECT(err == 1 || err == 30, "written although another client has the disk: %d, %d",
 	       again.err, err);
 	return NULL;
+}
+
+/* 13.9, and nobody else writes: the same mapping writes from now on. */
+static const char *upgrade_by_reopening(void)
+{
+	struct io io = { .rw = OP_WRITE, .bytes = 4096, .data_len = 4096 };
+	struct dev dev, again;
+	struct path *path;
+	int err;
+
+	TRY(ready_path(&path));
+	TRY(rnbd_open(path, env.dev, RNBD_RO, &dev));
+	EXPECT(!dev.err, "OPEN: errno %d", dev.err);
+	io.id = dev.id;
+	TRY(rnbd_io_run(path, &io, &err));
+	EXPECT(err == 1 || err == 30, "written read-only: errno %d", err);
+	TRY(rnbd_open(path, env.dev, RNBD_RW, &again));
+	EXPECT(!again.err && again.id == dev.id, "OPEN again: errno %d, id %u for %u", again.err,
+	       again.id, dev.id);
+	return rnbd_io_expect(path, &io, 0);
 }
 
 /* 5.3, with the disk that the second client has open to write. */
@@ -288,6 +323,7 @@ const struct test rnbd_tests[] = {
 	{ "io-23-bytes", MSG(RNBD_IO, 23, 512, true) },
 	{ "1-byte", MSG(RNBD_IO, 1, 0, false) },
 	{ "3-bytes", MSG(RNBD_IO, 3, 0, false) },
+	{ "longer-than-any", message_too_long },
 	{ "type-1", MSG(RNBD_SESS_INFO_RSP, 36, 36, true) },
 	{ "type-3", MSG(RNBD_OPEN_RSP, 264, 56, true) },
 	{ "type-6", MSG(6, 36, 0, false) },
@@ -329,6 +365,7 @@ const struct test rnbd_tests[] = {
 	{ "read-as-write", BAD_DIR(.rw = OP_READ, BOTH(4096)) },
 	{ "abi71-read-only-mapping", read_only },
 	{ "mode-by-reopening", mode_by_reopening },
+	{ "upgrade-by-reopening", upgrade_by_reopening },
 	{ "access-rule", access_rule },
 	{ "two-names", two_names },
 	{ "double-close", double_close },

@@ -2,12 +2,13 @@
 /*
  * rnbd-peer - a client of RTRS and RNBD in user space that knows only the wire specification.
  *
- *	rnbd-peer addr=A addr2=B dev=PATH slow=PATH big=PATH GROUP...
+ *	rnbd-peer addr=A addr2=B dev=PATH slow=PATH stable=PATH big=PATH GROUP...
  *	rnbd-peer server ...	the other side, see server.c
  *
  * A and B are addresses of the server on this machine, on two RDMA devices; the paths are disks
- * it exports: dev ordinary, slow with late answers, big with blocks of 4 KiB. Prints "ok NAME"
- * or "not ok NAME # reason" for each case, and "done" at the end; other lines are comments.
+ * it exports: dev ordinary, slow with late answers, stable like slow but in want of stable writes,
+ * big with blocks of 4 KiB. Prints "ok NAME" or "not ok NAME # reason" for each case, and "done"
+ * at the end; other lines are comments.
  * After each case a second client, connected all the time, must find its data as it should.
  */
 #include <stdio.h>
@@ -33,6 +34,7 @@ static const struct group groups[] = {
 	{ "rnbd", rnbd_tests },
 	{ "fence", fence_tests },
 	{ "slow", slow_tests },
+	{ "stable", stable_tests },
 	{ NULL, NULL }
 };
 
@@ -146,7 +148,7 @@ static void argument(const char *arg)
 		const char *key, **value;
 	} keys[] = {
 		{ "addr=", &env.addr }, { "addr2=", &env.addr2 }, { "dev=", &env.dev },
-		{ "slow=", &env.slow }, { "big=", &env.big },
+		{ "slow=", &env.slow }, { "stable=", &env.stable }, { "big=", &env.big },
 	};
 	unsigned int i;
 
@@ -174,7 +176,7 @@ int main(int argc, char **argv)
 		return server_main(argc - 2, argv + 2);
 	for (i = 1; i < argc; i++)
 		argument(argv[i]);
-	if (!env.addr || !env.addr2 || !env.dev || !env.slow || !env.big) {
+	if (!env.addr || !env.addr2 || !env.dev || !env.slow || !env.stable || !env.big) {
 		printf("# an argument is missing\n");
 		return 2;
 	}

@@ -43,13 +43,15 @@ struct chunk {
 	uint32_t key, old_key;
 };
 
+enum { USR_MAX = 600 };	/* of a user message; more than servers take */
+
 /* One request. req_read() and req_write() fill it as the specification says. */
 struct req {
 	struct path *path;
 	struct con *con;
 	uint32_t msg_id;
 	unsigned int slot;
-	uint8_t usr[600];
+	uint8_t usr[USR_MAX];
 	uint32_t usr_len, data_len;
 	uint32_t hdr_off;	/* req_off as the immediate says it */
 	uint16_t hdr_type, hdr_usr_len, flags, sg_cnt;
@@ -153,6 +155,7 @@ const char *req_invalidated(struct con *con, const struct ibv_wc *wc);
 const char *rnbd_sess_info(struct path *path, uint8_t ver, uint8_t *agreed);
 const char *rnbd_open(struct path *path, const char *name, uint8_t mode, struct dev *dev);
 const char *rnbd_open_slow(struct path *path, struct dev *dev);
+const char *rnbd_open_again(struct path *path, const char *name, struct dev *dev);
 const char *rnbd_close(struct path *path, uint32_t id);
 struct req *rnbd_io(struct path *path, const struct io *io);
 const char *rnbd_io_wait(struct req *req, const struct io *io);
@@ -164,7 +167,8 @@ void pattern(uint8_t *p, size_t len, uint64_t sector, uint8_t seed);
 /* cases: main.c runs the tables */
 struct env {
 	const char *addr, *addr2;	/* of the server; addr2 is on another RDMA device */
-	const char *dev, *slow, *big;	/* to open; slow answers late, big has 4 KiB blocks */
+	const char *dev, *big;		/* to open; big has 4 KiB blocks */
+	const char *slow, *stable;	/* both answer late, stable wants stable writes */
 	unsigned int depth, chunk_size;
 	bool ai, ext, always_inval;
 	struct path *good;		/* a client that behaves, checked after every case */
@@ -187,7 +191,7 @@ const char *ready_dev(struct path **path, struct dev *dev);
 
 extern const struct test interop_tests[], answer_tests[], refuse_tests[], limit_tests[];
 extern const struct test half_open_tests[], info_tests[], hostile_tests[], rnbd_tests[];
-extern const struct test slow_tests[], fence_tests[];
+extern const struct test slow_tests[], fence_tests[], stable_tests[];
 
 #define TRY(expr)				\
 	do {					\

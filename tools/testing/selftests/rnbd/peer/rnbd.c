@@ -58,16 +58,21 @@ const char *rnbd_open(struct path *path, const char *name, uint8_t mode, struct 
 	return why;
 }
 
-/* The slow disk may be in use by a path that the server is still closing. */
-const char *rnbd_open_slow(struct path *path, struct dev *dev)
+/* A disk that may be in use by a path that the server is still closing. */
+const char *rnbd_open_again(struct path *path, const char *name, struct dev *dev)
 {
 	uint64_t end = now_ms() + WAIT_MS;
 
 	do
-		TRY(rnbd_open(path, env.slow, RNBD_RW, dev));
+		TRY(rnbd_open(path, name, RNBD_RW, dev));
 	while (dev->err == 1 && now_ms() < end);
 	EXPECT(!dev->err, "OPEN: errno %d", dev->err);
 	return NULL;
+}
+
+const char *rnbd_open_slow(struct path *path, struct dev *dev)
+{
+	return rnbd_open_again(path, env.slow, dev);
 }
 
 const char *rnbd_close(struct path *path, uint32_t id)

@@ -67,6 +67,29 @@ run_mode() { # NAME READ_MESSAGES PARAM-OF-RTRS_SERVER...
 	unload_all
 }
 
+# A disk that wants stable writes gets data whose key was revoked: one work request of the server
+# that invalidates, one that registers anew. Any other disk costs neither.
+run_stable() {
+	local node=$backing with without
+	test_start "stable writes"
+	load_modules
+	trace_sides_start
+	disk=$(rnbd_map "device_path=$node")
+	trace_sides_stop
+	echo none >"/sys/block/$disk/queue/scheduler"
+	costs any-write randwrite 2
+	without=$(server_wrs)
+	want_stable_writes "$node"
+	costs stable-write randwrite 2
+	with=$(server_wrs)
+	check "revoked-for-stable-writes-alone" awk -v a="$without" -v b="$with" \
+		'BEGIN { exit !(a <= 1 && b >= 3) }'
+	echo 0 >"/sys/block/${node#/dev/}/queue/stable_writes"
+	rnbd_unmap "$disk"
+	unload_all
+}
+server_wrs() { awk '$1 == "server" && $2 == "wrs" { print $3 }' "$LAB_TMP/counts"; }
+
 # More paths must not cost more.
 run_paths() { # COUNT
 	local l text=""
@@ -91,6 +114,7 @@ run_paths() { # COUNT
 rxe_up 4
 backing=$(null_blk_up 64 memory_backed=0)
 run_mode short 2
+run_stable
 run_paths 2
 run_paths 4
 run_mode ai 3 extensions=N

@@ -46,6 +46,11 @@ check_match "abi87-format" "^[0-9]+ ns$" "$(<"$cpath/cur_latency")"
 check_match "server-latency-format" "^[0-9]+ ns$" "$(<"$spath/cur_latency")"
 check "abi87-not-zero" wait_for 20 file_has "$cpath/cur_latency" "^[1-9]"
 check "server-latency-not-zero" wait_for 20 file_has "$spath/cur_latency" "^[1-9]"
+for value in 99 60001 -1 often; do
+	for end in "$srv" "$clt"; do
+		expect_errno EINVAL write "$end/heartbeat_interval_ms" "$value"
+	done
+done
 expect_errno OK write "$srv/heartbeat_interval_ms" 2000
 expect_errno OK write "$clt/heartbeat_interval_ms" 2000
 

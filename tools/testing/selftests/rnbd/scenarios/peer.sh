@@ -12,7 +12,10 @@ rxe_up 2
 dev=$(null_blk_up 64 cache_size=16 discard=1)
 big=$(null_blk_up 16 blocksize=4096)
 modprobe -q dm_delay || :
-slow=$(dm_up slow "0 $(sectors "$dev") delay $(null_blk_up 64) 0 $((1500 * LAB_SLOW))")
+late="delay $(null_blk_up 64) 0 $((1500 * LAB_SLOW))"
+slow=$(dm_up slow "0 $(sectors "$dev") $late")
+stable=$(dm_up stable "0 $(sectors "$dev") $late")
+want_stable_writes "$stable"
 
 # report SUFFIX < what rnbd-peer prints: its results become ours.
 report() {
@@ -40,14 +43,15 @@ one_way() {
 	load_rnbd_server
 	# shellcheck disable=SC2086 # a list
 	timeout $((600 * LAB_SLOW)) rnbd-peer "addr=$(addr_of 1)" "addr2=$(addr_of 1 1)" \
-		"dev=$dev" "slow=$slow" "big=$big" $groups >"$LAB_TMP/peer.out" || :
+		"dev=$dev" "slow=$slow" "stable=$stable" "big=$big" $groups \
+		>"$LAB_TMP/peer.out" || :
 	report "$name" <"$LAB_TMP/peer.out"
 	unload rnbd_server 40
 	unload rtrs_server 40
 }
 
 groups=${PEER_GROUPS:-interop answers refuse info hostile rnbd}
-one_way default "$groups fence ${PEER_SLOW:-slow}"
+one_way default "$groups fence stable ${PEER_SLOW:-slow}"
 one_way always_invalidate=N "$groups fence" always_invalidate=N sess_queue_depth=48
 one_way invalidate=always "$groups" invalidate=always sess_queue_depth=100
 one_way extensions=N answers extensions=N
