@@ -24,6 +24,7 @@ static struct {
 	[RTRS_FAULT_ANSWER]	= { "answer", FAULT_ATTR_INITIALIZER },
 	[RTRS_FAULT_DELAY]	= { "delay", FAULT_ATTR_INITIALIZER },
 	[RTRS_FAULT_ENTER]	= { "enter", FAULT_ATTR_INITIALIZER },
+	[RTRS_FAULT_CREDITS]	= { "credits", FAULT_ATTR_INITIALIZER },
 };
 
 static struct dentry *dir;

@@ -13,6 +13,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include "rtrs-fault.h"
 #include "rtrs-srv.h"
 
 /*
@@ -93,7 +94,9 @@ static int init_credits(struct rtrs_srv_con *con)
 		return -ENOMEM;
 	}
 
-	con->credits = con->base.send_wr_max - (con->base.cid ? 0 : RTRS_SRV_EXTRA_SEND_WRS);
+	con->credits = rtrs_fault(RTRS_FAULT_CREDITS) ? need : con->base.send_wr_max;
+	if (!con->base.cid)
+		con->credits -= RTRS_SRV_EXTRA_SEND_WRS;
 	con->short_max = min_t(u32, con->base.dev->max_send_sge, RTRS_ANSWER_BATCH);
 	con->signal_interval = min_t(u32, con->credits / 2, RTRS_SRV_SIGNAL_INTERVAL);
 	return 0;

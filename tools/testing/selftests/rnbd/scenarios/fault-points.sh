@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=160 kernel=any,uml tier=full debug=yes
+# lab: guests=1 timeout=240 kernel=any,uml tier=full debug=yes
 #
 # The fault points of a debugging build, each once, and what must come of it (Documentation/rtrs.rst,
 # "Debugging knobs"). Needs a kernel with CONFIG_FAULT_INJECTION_DEBUG_FS.
@@ -134,6 +134,33 @@ enter() {
 	check "enter-paths-are-back" wait_for 20 paths_are 2
 }
 
+# Answers and revocations wait for room in the send queue, of paths that come and go.
+credits() {
+	local name n
+	test_start "few send credits"
+	fault credits -1
+	for name in any stable; do
+		[ $name = any ] || want_stable_writes "$null"
+		for n in 0 1; do
+			check_equal "credits-$name-path-$n-again" OK "$(again $n)"
+		done
+		check "credits-$name-write" fio_verify "/dev/$disk" randwrite 4k-64k 64 2 400
+		check "credits-$name-read" fio_run "/dev/$disk" randread 4k-64k 64 2 400
+		load_start "$disk" --iodepth=64
+		for n in 0 1 0 1; do
+			check "credits-$name-cut-$n" cut "$n"
+		done
+		load_end "credits-$name-no-failed-io-and-data-right"
+	done
+	check "credits-paths" paths_are 2
+	fault_end credits
+}
+again() { path_do "$1" disconnect >/dev/null; path_do "$1" reconnect; }
+cut() { # PATH: by the server, so that what waits there is flushed
+	[ "$(errno_of write "$(srv_path "$1")/disconnect" 1)" = OK ] && sleep 0.1 &&
+		wait_for 30 path_is "$1" connected
+}
+
 rxe_up 2
 null=$(null_blk_up 64)
 modprobe rtrs_server sess_queue_depth=64
@@ -150,6 +177,7 @@ answer
 heartbeat
 delay
 enter
+credits
 check "fio-afterwards" fio_verify "/dev/$disk" randwrite 4k-32k 16 1 200
 check "unmap" rnbd_unmap "$disk"
 check "nothing-left" wait_for 20 nothing_mapped
