@@ -8,9 +8,10 @@
 
 Builds the modules so that they count (GCOV_PROFILE), runs the scenarios with them and prints a
 table: lines, lines that ran, percent, per file and together. The lines that never ran go into
-"uncovered" beside the logs, with their text and the function they are in. Exit status 0 if at
-least one scenario counted, whatever the figures are; scenarios that failed are named, and what
-they ran before counts.
+"uncovered" beside the logs: the function they are in, their text, and why nothing runs them, which
+coverage.reasons knows. Those that it does not know are printed. Exit status 0 if at least one
+scenario counted, whatever the figures are; scenarios that failed are named, and what they ran
+before counts.
 """
 import argparse
 import collections
@@ -120,13 +121,44 @@ def table(lines):
         f"{name:28} {total:6} {ran:6} {100 * ran / total:7.1f}%" for _, name, total, ran in rows]
 
 
-def uncovered(lines):
+class Reasons:
+    """Why lines never run, from coverage.reasons: a reason in brackets, and below it the lines that
+    it is for, "FILE: FUNCTION: part of the text". File and function may be patterns."""
+
+    def __init__(self, path):
+        self.entries = []       # [file, function, text, reason, lines found]
+        reason = None
+        for line in path.read_text().splitlines():
+            if not line or line.startswith("#"):
+                continue
+            if line.startswith("["):
+                reason = line.strip("[]")
+                continue
+            file, function, text = (line.split(": ", 2) + ["", ""])[:3]
+            if not reason or not function:
+                raise LabError(f"{path}: {line!r} is no entry")
+            self.entries.append([file, function, text, reason, 0])
+
+    def find(self, file, function, text):
+        for entry in self.entries:
+            if (fnmatch.fnmatch(file, entry[0]) and fnmatch.fnmatch(function, entry[1]) and
+                    entry[2] in text):
+                entry[4] += 1
+                return entry[3]
+        return None
+
+    def unused(self):
+        return [": ".join(e[:3]).rstrip(": ") for e in self.entries if not e[4]]
+
+
+def uncovered(lines, reasons):
+    """The lines that never ran, as (what, why or None)."""
     for name, counts in sorted(lines.counts.items()):
         text = (REPO / name).read_text().splitlines()
         for number, count in sorted(counts.items()):
             if not count:
-                yield (f"{name}:{number}: {lines.functions[name, number]}: "
-                       f"{text[number - 1].strip()}")
+                function, line = lines.functions[name, number], text[number - 1].strip()
+                yield f"{name}:{number}: {function}: {line}", reasons.find(name, function, line)
 
 
 def main():
@@ -152,10 +184,16 @@ def main():
             failed.append(scen.name)
     if not counted:
         raise LabError("no scenario left any counts")
-    (results / "uncovered").write_text("\n".join(uncovered(lines)) + "\n")
+    reasons = Reasons(HERE / "coverage.reasons")
+    never = list(uncovered(lines, reasons))
+    (results / "uncovered").write_text(
+        "".join(f"{what}\n    {why or 'no reason known'}\n" for what, why in never))
     print("\n".join(table(lines)))
     print(f"{counted} of {len(scens)} scenarios counted, failed: {' '.join(failed) or 'none'}")
-    print(f"lines that never ran: {results}/uncovered")
+    print(f"{len(never)} lines never ran: {results}/uncovered; these without a known reason:")
+    print("".join(f"    {what}\n" for what, why in never if not why) or "    none")
+    if not patterns and os.environ.get("TIER") == "full":
+        print("reasons for lines that do run:", *reasons.unused() or ["none"], sep="\n    ")
     return 0
 
 
