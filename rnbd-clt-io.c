@@ -24,6 +24,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/blk-mq.h>
+#include <linux/delay.h>
 #include <linux/ioprio.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -33,6 +34,9 @@
 /* Admin messages get through although all other tags are in use. */
 #define RESERVED_TAGS		2
 #define MIN_DEPTH_TO_RESERVE	16
+
+/* How often a polled request is polled for when it times out, about 1 ms apart. */
+#define LATE_POLLS		20
 
 /**
  * struct rnbd_clt_queue - a hardware queue of a device (or of the admin queue)
@@ -226,9 +230,30 @@ static int poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob)
 }
 
 /*
- * The answer may be there and nobody polls for it.  Otherwise the request stays with
- * the transport until its path has been drained, so the timer is set anew: should the
- * request be sent again over another path, its time counts from here.
+ * The answer may be there and nobody polls for it; then the path is not to blame.  What
+ * the answer sets off, an invalidation, ends a little later.  Returns whether the
+ * request has ended.
+ */
+static bool ended_by_polling(struct request *rq)
+{
+	bool found = false;
+	unsigned int i;
+
+	for (i = 0; i < LATE_POLLS; i++) {
+		found |= poll(rq->mq_hctx, NULL) > 0;
+		if (blk_mq_rq_state(rq) != MQ_RQ_IN_FLIGHT)
+			return true;
+		if (!found)
+			return false;
+		usleep_range(500, 1000);
+	}
+	return false;
+}
+
+/*
+ * The request stays with the transport until its path has been drained, so the timer is
+ * set anew: should the request be sent again over another path, its time counts from
+ * here.  Process context.
  */
 static enum blk_eh_timer_return timed_out(struct request *rq)
 {
@@ -236,11 +261,8 @@ static enum blk_eh_timer_return timed_out(struct request *rq)
 	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
 	enum rtrs_clt_fate fate = clt_rq->timed_out ? RTRS_CLT_FAIL : RTRS_CLT_RESEND;
 
-	if (rq->mq_hctx->type == HCTX_TYPE_POLL) {
-		poll(rq->mq_hctx, NULL);
-		if (blk_mq_request_completed(rq))
-			return BLK_EH_DONE;
-	}
+	if (rq->mq_hctx->type == HCTX_TYPE_POLL && ended_by_polling(rq))
+		return BLK_EH_DONE;
 	clt_rq->timed_out = true;
 	rtrs_clt_timed_out(sess->clt, &clt_rq->req, fate);
 	return BLK_EH_RESET_TIMER;

@@ -43,6 +43,10 @@ queue_full() {
 	fault queue_full 20
 	check "queue-full-many" fio_verify "/dev/$disk" randwrite 4k 16 1 100
 	check_equal "queue-full-has-happened-again" 0 "$(fault_left queue_full)"
+	fault queue_full 20
+	check "queue-full-lists" fio_verify "/dev/$disk" randwrite 4k 16 1 100 --ioengine=io_uring \
+		--iodepth_batch_submit=8
+	check_equal "queue-full-has-happened-to-lists" 0 "$(fault_left queue_full)"
 	check_equal "queue-full-no-path-lost" 0 "$(lost)"
 	fault_end queue_full
 }

@@ -86,29 +86,47 @@ both() {
 }
 check "verify-both" both
 
-test_start "nothing but polling completes a polled request"
 answered() { awk '{ print $1 + $5 }' "/sys/block/${null#/dev/}/stat"; }
-dmsetup suspend --nolockfs --noflush rnbd-poll
-defer dmsetup resume rnbd-poll
-timeout 60 fio --name=p "--filename=/dev/$disk" --direct=1 --ioengine=io_uring --hipri=1 --rw=read \
-	--bs=4k --number_ios=1 --size=4k >"$LAB_TMP/fio.out" 2>&1 &
-fio=$!
-check "polled-request-is-in-a-poll-queue" wait_for 20 in_flight_is poll 1
-check_equal "polled-request-is-in-no-other" 0 "$(in_flight default)"
-check "polled-request-is-marked" grep -q POLLED "$debug/block/$disk"/hctx*/busy
-poller() { pgrep -x fio | grep -v "^$fio\$"; } # all of them: the job is a process of its own
-for pid in $fio $(poller); do kill -STOP "$pid"; done
-before=$(answered)
-dmsetup resume rnbd-poll
 answered_more() { [ "$(answered)" -gt "$before" ]; }
-check "server-has-answered" wait_for 10 answered_more
+poller() { pgrep -x fio | grep -v "^$fio\$"; } # all of them: the job is a process of its own
+signal_fio() { local pid; for pid in $fio $(poller); do kill "-$1" "$pid"; done; }
+
+# read_and_stop NAME: a program reads with polling and is stopped; the answer is there and waits
+read_and_stop() {
+	dmsetup suspend --nolockfs --noflush rnbd-poll
+	timeout $((60 * LAB_SLOW)) fio --name=p "--filename=/dev/$disk" --direct=1 --ioengine=io_uring \
+		--hipri=1 --rw=read --bs=4k --number_ios=1 --size=4k >"$LAB_TMP/fio.out" 2>&1 &
+	fio=$!
+	check "$1-is-in-a-poll-queue" wait_for 20 in_flight_is poll 1
+	check_equal "$1-is-in-no-other" 0 "$(in_flight default)"
+	check "$1-is-marked" grep -q POLLED "$debug/block/$disk"/hctx*/busy
+	signal_fio STOP
+	before=$(answered)
+	dmsetup resume rnbd-poll
+	check "$1-server-has-answered" wait_for 10 answered_more
+}
+go_on() { # NAME
+	local rc=0
+	signal_fio CONT
+	check "$1-done-when-polled" wait_for 20 in_flight_is poll 0
+	wait $fio || rc=$?
+	check_equal "$1-reader-ends-well" 0 $rc
+}
+
+test_start "nothing but polling completes a polled request"
+defer dmsetup resume rnbd-poll
+read_and_stop polled-request
 sleep 1
 check_equal "not-done-while-nobody-polls" 1 "$(in_flight poll)"
-for pid in $fio $(poller); do kill -CONT "$pid"; done
-check "done-when-polled" wait_for 20 in_flight_is poll 0
-rc=0
-wait $fio || rc=$?
-check_equal "polled-reader-ends-well" 0 $rc
+go_on polled-request
+
+test_start "the time-out polls before it blames the path"
+expect_errno OK write "$sess/request_timeout_ms" $((6000 * LAB_SLOW))
+read_and_stop stopped-reader
+check "stopped-reader-is-answered" wait_for 20 in_flight_is poll 0
+check "stopped-reader-costs-no-path" attr_is "$(path_dir 0)/state" connected
+go_on stopped-reader
+expect_errno OK write "$sess/request_timeout_ms" 30000
 
 test_start "the same without polling"
 dmsetup suspend --nolockfs --noflush rnbd-poll
