@@ -43,6 +43,7 @@ queue_full() {
 	fault queue_full 20
 	check "queue-full-many" fio_verify "/dev/$disk" randwrite 4k 16 1 100
 	check_equal "queue-full-has-happened-again" 0 "$(fault_left queue_full)"
+	echo none >"/sys/block/$disk/queue/scheduler" # a scheduler takes lists apart
 	fault queue_full 20
 	check "queue-full-lists" fio_verify "/dev/$disk" randwrite 4k 16 1 100 --ioengine=io_uring \
 		--iodepth_batch_submit=8
