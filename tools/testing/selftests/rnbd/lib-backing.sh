@@ -67,10 +67,10 @@ dm_up() {
 	echo "/dev/mapper/$name"
 }
 
-# want_stable_writes NODE: the disk says that data must not change while it works on them, as disks do
-# that compute checksums; the server of RNBD asks before each write.
+# want_stable_writes NODE [0]: the disk says that data must not change while it works on them, as
+# disks do that compute checksums, or (0) that they may. The server of RNBD asks before each write.
 want_stable_writes() {
-	echo 1 >"/sys/dev/block/$(stat -c %Hr:%Lr "$1")/queue/stable_writes"
+	echo "${2:-1}" >"/sys/dev/block/$(stat -c %Hr:%Lr "$1")/queue/stable_writes"
 }
 
 # held_disk_up SIZE_MB: a disk in memory whose writes can be withheld (held-disk.c), one at a time;

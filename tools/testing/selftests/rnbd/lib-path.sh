@@ -93,6 +93,16 @@ serve_disk() {
 
 # --- load -----------------------------------------------------------------------------------------
 
+# cut_by_server LINK: condition; the server has disconnected the path, and it has come back.
+cut_by_server() {
+	local before
+	before=$(_reconnects "$1")
+	[ "$(errno_of write "$(srv_path "$1")/disconnect" 1)" = OK ] &&
+		wait_for 30 _came_back "$1" "$before"
+}
+_reconnects() { cut -d' ' -f1 "$(clt_path "$1")/stats/reconnects"; }
+_came_back() { [ "$(_reconnects "$1")" -gt "$2" ] && path_is "$1" connected; }
+
 # load_start DISK [FIO OPTION...]: in the background write and verify 200 requests again and again, until
 # load_end.
 load_start() {

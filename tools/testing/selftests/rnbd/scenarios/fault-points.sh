@@ -153,7 +153,7 @@ credits() {
 		check "credits-$name-read" fio_run "/dev/$disk" randread 4k-64k 64 2 400
 		load_start "$disk" --iodepth=64
 		for n in 0 1 0 1; do
-			check "credits-$name-cut-$n" cut "$n"
+			check "credits-$name-cut-$n" cut_by_server "$n"
 		done
 		load_end "credits-$name-no-failed-io-and-data-right"
 	done
@@ -161,10 +161,6 @@ credits() {
 	fault_end credits
 }
 again() { path_do "$1" disconnect >/dev/null; path_do "$1" reconnect; }
-cut() { # PATH: by the server, so that what waits there is flushed
-	[ "$(errno_of write "$(srv_path "$1")/disconnect" 1)" = OK ] && sleep 0.1 &&
-		wait_for 30 path_is "$1" connected
-}
 
 rxe_up 2
 null=$(null_blk_up 64)

@@ -4,8 +4,8 @@
 #
 # What one I/O costs on our own pair, counted from traces: messages on the wire, work requests,
 # posts and completions of each side, and memory allocations (there must be none). With short
-# answers (the default) over one, two and four paths, in plain always-invalidate mode, and with
-# fixed keys.
+# answers (the default) over one, two and four paths, on a disk that wants stable writes, in plain
+# always-invalidate mode, and with fixed keys.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-trace.sh"
 
@@ -70,21 +70,21 @@ run_mode() { # NAME READ_MESSAGES PARAM-OF-RTRS_SERVER...
 # A disk that wants stable writes gets data whose key was revoked: one work request of the server
 # that invalidates, one that registers anew. Any other disk costs neither.
 run_stable() {
-	local node=$backing with without
+	local with without
 	test_start "stable writes"
 	load_modules
 	trace_sides_start
-	disk=$(rnbd_map "device_path=$node")
+	disk=$(rnbd_map "device_path=$backing")
 	trace_sides_stop
 	echo none >"/sys/block/$disk/queue/scheduler"
 	costs any-write randwrite 2
 	without=$(server_wrs)
-	want_stable_writes "$node"
+	want_stable_writes "$backing"
 	costs stable-write randwrite 2
 	with=$(server_wrs)
 	check "revoked-for-stable-writes-alone" awk -v a="$without" -v b="$with" \
 		'BEGIN { exit !(a <= 1 && b >= 3) }'
-	echo 0 >"/sys/block/${node#/dev/}/queue/stable_writes"
+	want_stable_writes "$backing" 0
 	rnbd_unmap "$disk"
 	unload_all
 }
