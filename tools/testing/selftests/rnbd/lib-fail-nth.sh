@@ -44,9 +44,9 @@ walk() {
 }
 
 # A walk without a failure proves nothing, except where no memory is wanted: the pages behind the
-# slabs are often there already, I/O has all it needs since the mapping, and so has going away.
+# slabs are often there already, I/O has all it needs since the mapping, and so has unmapping.
 may_be() { # FAILURES KIND NAME
-	[ "$1" -gt 0 ] || [ "$2" != failslab ] || [[ $3 =~ ^(io|unmap|unload)$ ]]
+	[ "$1" -gt 0 ] || [ "$2" != failslab ] || [[ $3 =~ ^(io|unmap)$ ]]
 }
 
 _walk() { # KIND NAME [ARGUMENT...]

@@ -24,6 +24,8 @@ _fault_set() { echo "$2" >"$_fault_dir/$_fault_kind/$1"; }
 
 # fault_up: make both knobs fit for use, once since boot; they stay off until fault_arm.
 fault_up() {
+	echo 0 >"$_fault_dir/fail_page_alloc/min-order"
+	echo N >"$_fault_dir/fail_page_alloc/ignore-gfp-highmem"
 	for _fault_kind in $FAULT_KINDS; do
 		_fault_set probability 0
 		_fault_set verbose "${FAULT_VERBOSE:-0}"
@@ -36,19 +38,17 @@ fault_up() {
 		_fault_use_up
 		_fault_count[$_fault_kind]=2
 	done
-	echo 0 >"$_fault_dir/fail_page_alloc/min-order"
-	echo N >"$_fault_dir/fail_page_alloc/ignore-gfp-highmem"
 }
 
 # fault_in START END: what counts has a return address between the two on its stack.
 fault_in() { _fault_start=$1 _fault_end=$2; }
 
 # text_of NAME: "START END NAME" of the code of that function of the kernel, whose symbols come in the
-# order of their addresses; fails if it has none of that name.
+# order of their addresses, several for one address among them; fails if it has none of that name.
 text_of() {
 	awk -v name="$1" '
-		start { print start, "0x" $1, name; exit }
-		$3 == name { start = "0x" $1 }
+		start && $1 != start { print "0x" start, "0x" $1, name; exit }
+		$3 == name { start = $1 }
 		END { exit !start }' /proc/kallsyms
 }
 
@@ -96,7 +96,9 @@ fault_disarm() {
 }
 
 # Fewer allocations came than were counted on, and nobody knows how many: have a task of no
-# importance make the others, so that the count is known again.
+# importance make the others, so that the count is known again. A here-string is a pipe with one
+# page of text. Not a fork: one that fails halfway ends a UML kernel (its flush_tlb_mm() takes
+# the mark XA_ZERO_ENTRY that dup_mmap() leaves for an area).
 _fault_use_up() {
 	_fault_set task-filter Y
 	_fault_set require-start 0
@@ -106,7 +108,7 @@ _fault_use_up() {
 		(
 			echo 1 >/proc/self/make-it-fail
 			for ((n = 0; n < 20; n++)); do
-				_fault_fired || (:)
+				_fault_fired || read -r _ <<<"text"
 			done
 		) >/dev/null 2>&1 || :
 	done
