@@ -3,7 +3,7 @@
 #
 # build-deb.sh DIRECTORY [VERSION] - build the Debian packages from this checkout into DIRECTORY,
 # in a copy, so that the checkout stays as it is. VERSION instead of that of debian/changelog.
-# Needs the packages dpkg-dev, debhelper and dh-dkms, and no network.
+# Needs the packages build-essential, debhelper and dh-dkms, and no network.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -13,7 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 missing=""
-for package in dpkg-dev debhelper dh-dkms; do
+for package in build-essential debhelper dh-dkms; do
 	dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
 		missing="$missing $package"
 done

@@ -197,6 +197,25 @@ tab_words() {
 	set +f
 }
 
+# The client gives a session with poll queues to one device at a time.
+tab_check_poll_queues() {
+	local i session
+	local -A entries=()
+	for i in "${!TAB_NAME[@]}"; do
+		[ "${TAB_AUTO[i]}" = yes ] || continue
+		session=${TAB_SESSION[i]}
+		entries[$session]=$((${entries[$session]:-0} + 1))
+	done
+	for session in "${!entries[@]}"; do
+		[ "${entries[$session]}" -gt 1 ] || continue
+		[[ ${TAB_OF["$session poll_queues"]:-0} =~ ^-?0+$ ]] && continue
+		TAB_LINENO=${TAB_LINE["$session poll_queues"]}
+		tab_error "poll_queues=${TAB_OF["$session poll_queues"]}" "session '$session' has" \
+			"${entries[$session]} entries without noauto; with poll queues it serves one" \
+			"device at a time"
+	done
+}
+
 # tab_read FILE: read the table. Every mistake is reported; fails if there was one.
 tab_read() {
 	local line i
@@ -216,6 +235,7 @@ tab_read() {
 		TAB_LINENO=${TAB_LINE["DEVICE ${TAB_SESSION[i]} ${TAB_DEVICE[i]}"]}
 		tab_error - "no entry of session '${TAB_SESSION[i]}' has paths"
 	done
+	tab_check_poll_queues
 	[ "$TAB_ERRORS" = 0 ]
 }
 

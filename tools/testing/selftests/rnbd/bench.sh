@@ -4,4 +4,5 @@
 # make bench: compare with other block transports (bench/bench.py says how).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+"$here/lab/setup.sh" lab
 exec "$here/bench/bench.py" "$@"

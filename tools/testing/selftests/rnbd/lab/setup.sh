@@ -21,7 +21,7 @@ LAB="python3 gcc libc6-dev make binutils cpio kmod xz-utils qemu-system-x86 mmde
 UML="gcc make flex bison bc libelf-dev libssl-dev xz-utils kmod linux-source-6.12"
 STATIC="gcc make clang libclang-rt-14-dev lld llvm sparse shellcheck codespell python3 git perl
 	flex bison bc cpio python3-docutils libelf-dev linux-source-6.12 mandoc groff-base systemd
-	dpkg-dev debhelper dh-dkms coccinelle clang-tidy"
+	build-essential debhelper dh-dkms coccinelle clang-tidy"
 
 want=""
 for part; do

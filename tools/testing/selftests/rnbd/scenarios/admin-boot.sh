@@ -32,10 +32,7 @@ load_rnbd_server "dev_search_path=$exports"
 # --- files of the machine that boots --------------------------------------------------------------
 
 units=/etc/systemd/system
-enable() { # UNIT WANTED-BY, as systemctl enable does
-	mkdir -p "$units/$2.wants"
-	ln -s "/usr/lib/systemd/system/$1" "$units/$2.wants/$1"
-}
+enable() { systemctl --root=/ --quiet enable "$1"; } # UNIT
 mkdir -p "$units" /srv/volume0 /srv/volume1
 echo 0123456789abcdef0123456789abcdef >/etc/machine-id # not the first boot, nothing is enabled by itself
 ln -s /usr/lib/systemd/system/multi-user.target "$units/default.target"
@@ -45,9 +42,8 @@ for name in getty.target proc-sys-fs-binfmt_misc.{auto,}mount systemd-{logind,us
 	systemd-update-utmp{,-runlevel}.service; do
 	ln -s /dev/null "$units/$name"
 done
-enable remote-fs.target multi-user.target
-enable rnbd.target multi-user.target
-enable rnbdmap.service rnbd.target
+enable remote-fs.target
+enable rnbdmap.service
 # a network that takes a while
 cat >/usr/lib/systemd/system/lab-network.service <<-UNIT
 	[Unit]
@@ -57,8 +53,10 @@ cat >/usr/lib/systemd/system/lab-network.service <<-UNIT
 	Type=oneshot
 	RemainAfterExit=yes
 	ExecStart=/usr/bin/sleep 2
+	[Install]
+	WantedBy=network-online.target
 UNIT
-enable lab-network.service network-online.target
+enable lab-network.service
 cat >/etc/rnbd/rnbdtab <<-TAB
 	zero	store	volume0	ip:$(addr_of 1)
 	one	store	volume1	ip:$(addr_of 1)	noauto
@@ -110,7 +108,6 @@ check_boot() { # NAME
 	check "$1-mappings-before-mounts" before rnbdmap.service srv-volume0.mount
 	check "$1-mapped" unit_is rnbdmap.service volume0
 	check "$1-mounted" mounted volume0
-	check "$1-target" active rnbd.target
 	check "$1-noauto-is-left" unit_is_off rnbd@one.service volume1
 }
 
@@ -174,6 +171,8 @@ check_fails "failed-entry" ctl start rnbd@bad.service
 check_equal "failed-entry-state" failed "$(of rnbd@bad.service ActiveState)"
 ctl reset-failed
 check "others-go-on" active rnbdmap.service
+check "target" ctl start rnbd.target
+check_match "target-starts-what-is-enabled" "rnbdmap.service" "$(of rnbd.target Wants)"
 
 test_start "a mount that brings its mapping"
 check "requires-mount" ctl start srv-volume1.mount
@@ -192,3 +191,46 @@ check_boot again
 check "again-data" inside grep -q kept /srv/volume0/file
 check_shutdown "again-shutdown" volume0
 check "server-idle" wait_for 20 server_idle
+
+test_start "a server boots"
+unload_all
+server_unit=rnbd-server.service
+exported_path() { cat /sys/module/rnbd_server/parameters/dev_search_path; }
+systemctl --root=/ --quiet disable rnbdmap.service
+: >/etc/fstab
+enable "$server_unit"
+echo "store volume0 ${ram[0]}" >/etc/rnbd/exports
+boot
+if ! wait_for 100 booted; then note "$(ctl list-jobs --no-pager; ctl --failed --no-pager)"; fi
+check "server-boot-finished" booted
+check "server-active" active "$server_unit"
+check_equal "server-offers-only-links" "/run/rnbd-devs/%SESSNAME%" "$(exported_path)"
+check_equal "server-links-are-private" 700 "$(stat -c %a /run/rnbd-devs)"
+load_rnbd_client
+disk=$(rnbd_map sessname=store device_path=volume0)
+expect_errno OK pread "/dev/$disk" 0 4096 direct
+expect_errno ENOENT write "$RNBD_CTL/map_device" "$(map_text sessname=store device_path=volume1)"
+echo "store volume1 ${ram[1]}" >>/etc/rnbd/exports
+check "server-reload" ctl reload "$server_unit"
+check "server-reload-exports" rnbd_map sessname=store device_path=volume1
+check "server-reload-keeps-open" state_is "$disk" open
+
+test_start "a server restarts below its clients"
+check "server-stop" ctl stop "$server_unit"
+check "server-stop-unloads" gone /sys/module/rnbd_server
+check_equal "server-stop-leaves-no-links" "" "$(find /run/rnbd-devs -mindepth 1)"
+check "server-stop-closes" wait_for 20 state_is "$disk" closed
+check "server-stop-again" ctl stop "$server_unit"
+check "server-start" ctl start "$server_unit"
+check "server-start-opens" wait_for 60 state_is "$disk" open
+expect_errno OK pread "/dev/$disk" 0 4096 direct
+echo "store volume0" >/etc/rnbd/exports
+check_fails "server-mistake-in-exports" ctl reload "$server_unit"
+check "server-mistake-changes-nothing" state_is "$disk" open
+check "server-mistake-still-active" active "$server_unit"
+for disk in $(rnbd_disks); do rnbd_unmap "$disk"; done
+
+test_start "a server shuts down"
+ctl start --no-block poweroff.target
+check "server-shutdown" wait_for 60 gone "/proc/$launcher"
+check "server-shutdown-unloads" gone /sys/module/rnbd_server
