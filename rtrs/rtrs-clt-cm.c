@@ -21,6 +21,7 @@
 #define RESOLVE_MS		3000	/* the kernel tries no longer by itself */
 #define RESOLVES		9	/* together less than a step may take */
 #define RESOLVE_AGAIN		1	/* no errno: the end of the step is to ask again */
+#define MIN_SGE			2	/* a buffer and the header */
 #define DISCONNECT_WAIT_MS	3000	/* for the peer's part of a disconnect */
 #define SILENT_WAIT_MS		1000	/* the same, when it did not react before */
 
@@ -105,6 +106,7 @@ static void con_gone(struct rtrs_clt_con *con, const struct rdma_cm_event *ev)
 static int cm_handler(struct rdma_cm_id *cm_id, struct rdma_cm_event *ev)
 {
 	struct rtrs_clt_con *con = cm_id->context;
+	int err;
 
 	switch (ev->event) {
 	case RDMA_CM_EVENT_ADDR_RESOLVED:
@@ -115,8 +117,10 @@ static int cm_handler(struct rdma_cm_id *cm_id, struct rdma_cm_event *ev)
 		step_done(con, take_accept(con, &ev->param.conn));
 		break;
 	case RDMA_CM_EVENT_REJECTED:
-		step_done(con, take_reject(con, ev));
-		rtrs_clt_con_fail(con, -ECONNRESET);	/* if no step waits */
+		err = take_reject(con, ev);
+		/* Whoever waits, for this connection or another one, gets the same errno. */
+		rtrs_clt_con_fail(con, err);
+		step_done(con, err);
 		break;
 	case RDMA_CM_EVENT_ADDR_ERROR:
 		step_done(con, ev->status == -ETIMEDOUT ? RESOLVE_AGAIN : -EHOSTUNREACH);
@@ -220,7 +224,7 @@ static int bind_path(struct rtrs_clt_path *path, struct rdma_cm_id *cm_id)
 		rtrs_addr_format_path(&path->addrs.src, &path->addrs.dst, path->name,
 				      sizeof(path->name));
 	}
-	return path->max_sge < 2 ? -EOPNOTSUPP : 0;
+	return path->max_sge < MIN_SGE ? -EOPNOTSUPP : 0;
 }
 
 static int resolve_route(struct rtrs_clt_con *con)
@@ -245,12 +249,14 @@ static int create_queues(struct rtrs_clt_con *con)
 	struct rtrs_clt_path *path = con->path;
 	u16 cid = con->base.cid;
 	struct rtrs_con_attr attr = {
+		.pd		= path->dev_user.pd,
 		.max_send_sge	= path->max_sge,
 		.comp_vector	= cid ? cid - 1 : 0,
 		.poll_ctx	= cid > path->clt->nr_irq_queues ? IB_POLL_DIRECT :
 								   IB_POLL_SOFTIRQ,
 		.cq_priv	= con,
 	};
+	int err;
 
 	if (cid) {
 		attr.max_send_wr = RTRS_CLT_SEND_WRS * path->nr_slots;
@@ -260,7 +266,14 @@ static int create_queues(struct rtrs_clt_con *con)
 				   RTRS_HB_SEND_WRS + 2;
 		attr.max_recv_wr = RTRS_CLT_RECV_WRS * RTRS_SERVICE_QUEUE_DEPTH + 1;
 	}
-	return rtrs_con_create(&con->base, path->dev, &attr);
+	err = rtrs_con_create(&con->base, path->dev, &attr);
+	/* No attribute of a device tells how much of both fits its queues together. */
+	while (err == -ENOMEM && cid && path->max_sge > MIN_SGE) {
+		path->max_sge = max(path->max_sge / 2, MIN_SGE);
+		attr.max_send_sge = path->max_sge;
+		err = rtrs_con_create(&con->base, path->dev, &attr);
+	}
+	return err;
 }
 
 static int handshake(struct rtrs_clt_con *con)

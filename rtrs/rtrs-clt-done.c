@@ -15,11 +15,14 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 
 #include "rtrs-clt.h"
 #include "rtrs-clt-trace.h"
+
+#define RESEND_PAUSE_MS	3	/* when there is no room for a request on another path */
 
 /* ---- completion ---- */
 
@@ -407,10 +410,7 @@ void rtrs_clt_slot_init(struct rtrs_clt_slot *slot)
 
 /* ---- failure ---- */
 
-/*
- * The key goes before the memory is given back: other sessions of the peer share the
- * protection domain.
- */
+/* The key goes before the memory is given back. */
 static void slot_abort(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot,
 		       struct list_head *lost)
 {
@@ -429,7 +429,7 @@ static void slot_abort(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot,
 		list_add_tail(&req->lost, lost);
 }
 
-static int resend(struct rtrs_clt_path *path, struct rtrs_clt_req *req)
+static int send_again(struct rtrs_clt_path *path, struct rtrs_clt_req *req)
 {
 	struct rtrs_clt_batch batch = {};
 	int err;
@@ -441,41 +441,86 @@ static int resend(struct rtrs_clt_path *path, struct rtrs_clt_req *req)
 	return err == -ENOTCONN ? -ECONNABORTED : err;
 }
 
-static void end_lost(struct rtrs_clt_path *path, struct list_head *lost, int err)
+/* Room that is short for a moment is waited for, at most until the request times out. */
+static int resend(struct rtrs_clt_path *path, struct rtrs_clt_req *req)
+{
+	int err;
+
+	while ((err = send_again(path, req)) == -ENOMEM &&
+	       READ_ONCE(req->fate) == RTRS_CLT_RESEND)
+		msleep(RESEND_PAUSE_MS);
+	if (err == -ENOMEM)
+		return -ETIMEDOUT;
+	if (!err)
+		this_cpu_inc(path->stats->failover);
+	return err;
+}
+
+/*
+ * Those that were abandoned end, the others go out again; what has timed out stays on the
+ * list.  Returns whether another one has ended that may still run at the server.
+ */
+static bool resend_lost(struct rtrs_clt_path *path, struct list_head *lost, int err)
 {
 	struct rtrs_clt_req *req, *next;
+	enum rtrs_clt_fate fate;
+	bool ended = false;
 	int req_err;
 
 	list_for_each_entry_safe(req, next, lost, lost) {
-		if (READ_ONCE(req->fate) == RTRS_CLT_FAIL)
-			req_err = -ETIMEDOUT;
-		else
-			req_err = err ?: resend(path, req);
-		if (req_err)
+		fate = READ_ONCE(req->fate);
+		if (fate == RTRS_CLT_FAIL)
+			continue;
+		list_del(&req->lost);
+		if (fate == RTRS_CLT_ABANDON) {
+			req->done(req, -ETIMEDOUT);
+			continue;
+		}
+		req_err = err ?: resend(path, req);
+		if (req_err) {
 			req->done(req, req_err);
-		else
-			this_cpu_inc(path->stats->failover);
+			ended = true;
+		}
 	}
+	return ended;
+}
+
+static void end_timed_out(struct list_head *lost)
+{
+	struct rtrs_clt_req *req, *next;
+
+	list_for_each_entry_safe(req, next, lost, lost)
+		req->done(req, -ETIMEDOUT);
 }
 
 /**
  * rtrs_clt_fail_over - find another way for everything outstanding on a path
  * @path: path that is not CONNECTED, RCU readers waited out, queue pairs drained
  *
- * May sleep, until the server has put the path out of service.  Afterwards all slots
- * are idle.
+ * May sleep, until the server has put the path out of service, and is done with requests
+ * that have timed out.  Afterwards all slots are idle.
  */
 void rtrs_clt_fail_over(struct rtrs_clt_path *path)
 {
 	LIST_HEAD(lost);
 	unsigned int i;
+	bool ended;
+	int err;
 
 	if (!path->slots)
 		return;
 	for (i = 0; i < path->nr_slots; i++)
 		slot_abort(path, &path->slots[i], &lost);
-	if (!list_empty(&lost))
-		end_lost(path, &lost, rtrs_clt_fence_lost(path) ? -ECONNABORTED : 0);
+	if (list_empty(&lost))
+		return;
+
+	err = rtrs_clt_fence_lost(path);
+	ended = resend_lost(path, &lost, err);
+	if (!err && (ended || !list_empty(&lost)))
+		err = rtrs_clt_fence_drain(path);
+	if (!err)
+		rtrs_clt_fence_forget(path);
+	end_timed_out(&lost);
 }
 
 /**

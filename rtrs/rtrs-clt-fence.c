@@ -12,6 +12,10 @@
  * itself was connected anew (the server has forgotten the old one by then), the ghost is
  * gone.  With a server that knows no fences ghosts are let go, as it has always been.
  *
+ * A fence stops what has not started.  What runs at the server is waited for in its slot
+ * by the same request, sent again.  Where that does not come any more, because a request
+ * has ended without an answer, the server has to wait until nothing runs (FENCE_DRAIN).
+ *
  * Failure: a fence that is not acknowledged costs the path that was to carry it.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -38,6 +42,11 @@ struct rtrs_clt_ghost {
 static bool can_fence(const struct rtrs_clt_path *path)
 {
 	return path->conn.ext_use & RTRS_EXT_PATH_FENCE;
+}
+
+static bool can_drain(const struct rtrs_clt_path *path)
+{
+	return path->conn.ext_use & RTRS_EXT_FENCE_DRAIN;
 }
 
 /* The path has none on the list: it was connected since, which took that one away. */
@@ -184,8 +193,6 @@ static int fence_over(struct rtrs_clt_path *path, enum rtrs_clt_state state, con
 	if (err)
 		rtrs_clt_path_log(pr_err_ratelimited, path, "fencing %pU failed: %pe\n", lost,
 				  ERR_PTR(err));
-	else
-		forget_ghost(path->clt, lost);
 	return err;
 }
 
@@ -244,32 +251,61 @@ static struct rtrs_clt_path *get_connected(struct rtrs_clt *clt)
 	return found;
 }
 
-/**
- * rtrs_clt_fence_lost - keep the server from starting what a lost path has left
- * @lost: path that is not CONNECTED, its queue pairs drained, with requests outstanding
- *
- * Called by the path's work; sleeps for a round trip, or as long as the server takes.
- * Return: 0: the requests can be sent again; -ENOTCONN: there is no path to do so.
- */
-int rtrs_clt_fence_lost(struct rtrs_clt_path *lost)
+static int fence_over_any(struct rtrs_clt_path *lost, u16 type,
+			  bool (*can)(const struct rtrs_clt_path *path))
 {
 	struct rtrs_clt_path *path;
 	unsigned int gen;
 	int err = -ENOTCONN;
 
-	leave_ghost(lost);
 	while (err && (path = get_connected(lost->clt))) {
 		gen = READ_ONCE(path->gen);
-		err = 0;
-		if (can_fence(path))
-			err = fence_over(path, RTRS_CLT_CONNECTED, &lost->uuid, RTRS_MSG_FENCE);
-		else
-			forget_ghost(lost->clt, &lost->uuid);
+		err = can(path) ? fence_over(path, RTRS_CLT_CONNECTED, &lost->uuid, type) : 0;
 		if (err)	/* it is not picked again */
 			rtrs_clt_path_fail(path, gen, err);
 		kobject_put(&path->kobj);
 	}
-	return err ? -ENOTCONN : 0;
+	return err ? -ECONNABORTED : 0;
+}
+
+/**
+ * rtrs_clt_fence_lost - keep the server from starting what a lost path has left
+ * @lost: path that is not CONNECTED, its queue pairs drained, with requests outstanding
+ *
+ * Called by the path's work; sleeps for a round trip, or as long as the server takes.
+ * What the path has left at the server is held against others until
+ * rtrs_clt_fence_forget().
+ * Return: 0: the requests can be sent again; -ECONNABORTED: there is no path to do so.
+ */
+int rtrs_clt_fence_lost(struct rtrs_clt_path *lost)
+{
+	leave_ghost(lost);
+	return fence_over_any(lost, RTRS_MSG_FENCE, can_fence);
+}
+
+/**
+ * rtrs_clt_fence_drain - wait until the server is done with all that lost paths have left
+ * @lost: path after rtrs_clt_fence_lost()
+ *
+ * For requests that end without an answer and may have been sent over several paths that
+ * are lost by now.  Called by the path's work; sleeps as long as they run at the server.
+ * A server that does not bring them to an end loses one path after the other.
+ * Return: 0; -ECONNABORTED: there is no path left, and none comes up before that.
+ */
+int rtrs_clt_fence_drain(struct rtrs_clt_path *lost)
+{
+	return fence_over_any(lost, RTRS_MSG_FENCE_DRAIN, can_drain);
+}
+
+/**
+ * rtrs_clt_fence_forget - nothing that a lost path has left can do harm any more
+ * @lost: path
+ *
+ * Any context that may take a spinlock.
+ */
+void rtrs_clt_fence_forget(struct rtrs_clt_path *lost)
+{
+	forget_ghost(lost->clt, &lost->uuid);
 }
 
 /* ---- a path comes back ---- */
@@ -319,8 +355,7 @@ static bool next_ghost(struct rtrs_clt_path *path, uuid_t *uuid)
  */
 int rtrs_clt_fence_enter(struct rtrs_clt_path *path)
 {
-	u16 type = path->conn.ext_use & RTRS_EXT_FENCE_DRAIN ? RTRS_MSG_FENCE_DRAIN
-							     : RTRS_MSG_FENCE;
+	u16 type = can_drain(path) ? RTRS_MSG_FENCE_DRAIN : RTRS_MSG_FENCE;
 	uuid_t uuid;
 	int err = 0;
 
@@ -329,7 +364,7 @@ int rtrs_clt_fence_enter(struct rtrs_clt_path *path)
 	while (!err && next_ghost(path, &uuid)) {
 		if (can_fence(path))
 			err = fence_over(path, RTRS_CLT_CONNECTING, &uuid, type);
-		else
+		if (!err)
 			forget_ghost(path->clt, &uuid);
 	}
 	if (!err && !rtrs_clt_path_connected(path))

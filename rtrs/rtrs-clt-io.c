@@ -45,7 +45,7 @@ static void put_header(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot,
 
 	sge->addr = hdr->dma;
 	sge->length = len;
-	sge->lkey = path->dev->pd->local_dma_lkey;
+	sge->lkey = path->dev_user.pd->local_dma_lkey;
 }
 
 /* Where in the chunk the message lands, and how the gather list begins (8.1). */
@@ -249,14 +249,16 @@ static void time_out(struct rtrs_clt_path *path, struct rtrs_clt_req *req)
  * @fate: what shall become of it
  *
  * Any context.  The path of the request is given up; the done callback comes as ever.  A
- * request that is between two paths only learns its fate.
+ * request that is between two paths only learns its fate, which can only get worse.
  */
 void rtrs_clt_timed_out(struct rtrs_clt *clt, struct rtrs_clt_req *req,
 			enum rtrs_clt_fate fate)
 {
+	enum rtrs_clt_fate old = READ_ONCE(req->fate);
 	struct rtrs_clt_path *path;
 
-	WRITE_ONCE(req->fate, fate);
+	while (old < fate && !try_cmpxchg(&req->fate, &old, fate))
+		;
 	rcu_read_lock();
 	path = READ_ONCE(req->path);
 	if (path)

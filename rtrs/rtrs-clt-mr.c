@@ -30,7 +30,7 @@ static int slot_create(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot)
 	slot->hdr = rtrs_iu_alloc(path->dev, RTRS_CLT_HDR_SIZE, DMA_TO_DEVICE, NULL);
 	if (!slot->hdr)
 		return -ENOMEM;
-	mr = ib_alloc_mr(path->dev->pd, IB_MR_TYPE_MEM_REG, path->mr_pages);
+	mr = ib_alloc_mr(path->dev_user.pd, IB_MR_TYPE_MEM_REG, path->mr_pages);
 	if (IS_ERR(mr))
 		return PTR_ERR(mr);
 	slot->mr = mr;
@@ -106,7 +106,7 @@ static void gather(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot,
 	for_each_sg(req->sgl, sg, req->sg_mapped, i) {
 		slot->sge[i].addr = sg_dma_address(sg);
 		slot->sge[i].length = sg_dma_len(sg);
-		slot->sge[i].lkey = path->dev->pd->local_dma_lkey;
+		slot->sge[i].lkey = path->dev_user.pd->local_dma_lkey;
 	}
 }
 

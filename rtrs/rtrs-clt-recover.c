@@ -236,7 +236,8 @@ static void attempt_failed(struct rtrs_clt_path *path, int err)
 	if (path->established)
 		path->fail_cnt++;
 	plan_retry(path);
-	if (err == -ENXIO && !path->first_conn)
+	/* A path that never was up may lead to another server. */
+	if (err == -ENXIO && path->established && !path->first_conn)
 		rtrs_clt_link_forgotten(path->clt);
 	end_attempt(path);
 

@@ -5,8 +5,9 @@
  * This file owns rtrs_clt_path.state.  The work of the path (rtrs-clt-path.c) walks
  * through the states; everybody else has three doors: something failed
  * (rtrs_clt_path_fail()), the path shall end (rtrs_clt_path_shut()), the path shall try
- * again now (rtrs_clt_path_kick()).  A door changes the state and queues the work; who
- * comes second, or with news of an attempt that is over, changes nothing.
+ * again now (rtrs_clt_path_kick()).  A door changes the state and queues the work, in one
+ * step: nothing is queued for a path that is DEAD.  Who comes second, or with news of an
+ * attempt that is over, changes nothing.
  */
 #include <linux/workqueue.h>
 
@@ -33,6 +34,13 @@ static bool set_state(struct rtrs_clt_path *path, enum rtrs_clt_state state)
 	/* Pairs with rtrs_clt_path_state(). */
 	smp_store_release(&path->state, state);
 	return true;
+}
+
+static void queue_run(struct rtrs_clt_path *path)
+{
+	lockdep_assert_held(&path->state_lock);
+
+	mod_delayed_work(rtrs_clt_wq, &path->work, 0);
 }
 
 /**
@@ -82,6 +90,7 @@ void rtrs_clt_path_fail(struct rtrs_clt_path *path, unsigned int gen, int err)
 	if (changed) {
 		path->err = err;
 		path->last_err = err;
+		queue_run(path);
 	}
 	spin_unlock_irqrestore(&path->state_lock, flags);
 	if (!changed)
@@ -89,7 +98,6 @@ void rtrs_clt_path_fail(struct rtrs_clt_path *path, unsigned int gen, int err)
 
 	trace_rtrs_rdma_error_recovery(path);
 	wake_up_all(&path->wait);
-	mod_delayed_work(rtrs_clt_wq, &path->work, 0);
 }
 
 /**
@@ -107,15 +115,16 @@ void rtrs_clt_path_shut(struct rtrs_clt_path *path, int err)
 
 	spin_lock_irqsave(&path->state_lock, flags);
 	changed = set_state(path, RTRS_CLT_CLOSING);
-	if (changed)
+	if (changed) {
 		path->err = err;
+		queue_run(path);
+	}
 	spin_unlock_irqrestore(&path->state_lock, flags);
 	if (!changed)
 		return;
 
 	trace_rtrs_clt_close_conns(path);
 	wake_up_all(&path->wait);
-	mod_delayed_work(rtrs_clt_wq, &path->work, 0);
 }
 
 /* An attempt that has failed is still being undone in CONNECTING_ERR. */
@@ -142,17 +151,16 @@ int rtrs_clt_path_kick(struct rtrs_clt_path *path, unsigned int gen)
 	int err = 0;
 
 	spin_lock_irqsave(&path->state_lock, flags);
-	if (gen != path->gen)
+	if (gen != path->gen) {
 		err = -EAGAIN;
-	else if (!may_kick(path))
+	} else if (!may_kick(path)) {
 		err = -EBUSY;
-	else
+	} else {
 		WRITE_ONCE(path->hurry, true);
+		queue_run(path);
+	}
 	spin_unlock_irqrestore(&path->state_lock, flags);
-	if (err)
-		return err;
-
-	wake_up_all(&path->wait);
-	mod_delayed_work(rtrs_clt_wq, &path->work, 0);
-	return 0;
+	if (!err)
+		wake_up_all(&path->wait);
+	return err;
 }

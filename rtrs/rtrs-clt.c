@@ -92,7 +92,11 @@ static void set_sizes(struct rtrs_clt_path *path)
 	path->off_bits = rtrs_imm_off_bits(conn->queue_depth);
 }
 
-/* The first path ever decides the number of slots, every path may lower the sizes. */
+/*
+ * The first path ever decides the number of slots.  Every path may lower the sizes until
+ * the user has asked for them; who builds requests by them has to find room for these on
+ * each path.
+ */
 static int agree(struct rtrs_clt *clt, struct rtrs_clt_path *path)
 {
 	u32 limit = min_t(u32, path->conn.queue_depth, slot_limit(path));
@@ -110,6 +114,8 @@ static int agree(struct rtrs_clt *clt, struct rtrs_clt_path *path)
 	}
 	if (clt->queue_depth != path->conn.queue_depth || clt->nr_slots > limit)
 		return -EINVAL;
+	if (clt->sizes_told && (segments < clt->max_segments || io_size < clt->max_io_size))
+		return -EINVAL;
 
 	clt->max_segments = min(clt->max_segments, segments);
 	clt->max_io_size = min(clt->max_io_size, io_size);
@@ -122,9 +128,9 @@ static int agree(struct rtrs_clt *clt, struct rtrs_clt_path *path)
  * @path: path whose connection 0 was accepted
  *
  * Called by the path's work.  Sets the sizes of the path and of the session.
- * Return: 0, or -EINVAL: the queue depth is another than before, or the device too
- * small; a device without room for registrations gives -EOPNOTSUPP.  The path is not
- * to try again by itself then (2.6).
+ * Return: 0, or -EINVAL: the queue depth is another than before, requests are smaller
+ * than before, or the device is too small; a device without room for registrations gives
+ * -EOPNOTSUPP.  The path is not to try again by itself then (2.6).
  */
 int rtrs_clt_adopt(struct rtrs_clt_path *path)
 {
@@ -143,8 +149,9 @@ int rtrs_clt_adopt(struct rtrs_clt_path *path)
 
 	path->give_up = true;
 	rtrs_clt_path_log(pr_err, path,
-			  "queue depth %u, but %u before: no automatic reconnect\n",
-			  path->conn.queue_depth, clt->queue_depth);
+			  "queue depth %u, requests of %u bytes, but %u, %u before: no automatic reconnect\n",
+			  path->conn.queue_depth, path->max_io_size, clt->queue_depth,
+			  clt->max_io_size);
 	return err;
 }
 
@@ -348,11 +355,12 @@ EXPORT_SYMBOL_GPL(rtrs_clt_close);
  * @clt: session
  * @attrs: result
  *
- * Process context, may sleep.  The sizes may have become smaller after a LINK_UP.
+ * Process context, may sleep.  From the first time on the sizes stay what they are.
  */
 void rtrs_clt_query(struct rtrs_clt *clt, struct rtrs_clt_attrs *attrs)
 {
 	mutex_lock(&clt->paths_mutex);
+	clt->sizes_told = true;
 	attrs->queue_depth = clt->nr_slots;
 	attrs->max_io_size = clt->max_io_size;
 	attrs->max_segments = clt->max_segments;

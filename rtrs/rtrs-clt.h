@@ -284,6 +284,7 @@ struct rtrs_clt {
 
 	struct mutex		paths_mutex;	/* writers of paths, and: */
 	bool			closing;
+	bool			sizes_told;	/* the user goes by those below */
 	u16			queue_depth;	/* of the server; 0 before the first accept */
 	u16			nr_slots;	/* that we use, not more than queue_depth */
 	u16			max_segments;
@@ -354,6 +355,8 @@ int rtrs_clt_fence_create(struct rtrs_clt_path *path);
 void rtrs_clt_fence_destroy(struct rtrs_clt_path *path);
 int rtrs_clt_fence_recv(struct rtrs_clt_path *path, const void *data, size_t len);
 int rtrs_clt_fence_lost(struct rtrs_clt_path *lost);
+int rtrs_clt_fence_drain(struct rtrs_clt_path *lost);
+void rtrs_clt_fence_forget(struct rtrs_clt_path *lost);
 int rtrs_clt_fence_enter(struct rtrs_clt_path *path);
 void rtrs_clt_ghosts_free(struct rtrs_clt *clt);
 

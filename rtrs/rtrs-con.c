@@ -13,6 +13,7 @@
  * all others come back flushed.  The owner sees a bad completion or an errno of a
  * post and enters its error door; nothing is repaired here.
  */
+#include <linux/delay.h>
 #include <linux/export.h>
 
 #include "rtrs-pri.h"
@@ -58,7 +59,7 @@ static int create_cq(struct rtrs_con *con, const struct rtrs_con_attr *attr)
 	return 0;
 }
 
-static int create_qp(struct rtrs_con *con, u32 max_send_sge)
+static int create_qp(struct rtrs_con *con, const struct rtrs_con_attr *attr)
 {
 	struct ib_qp_init_attr init = {
 		.event_handler		= qp_event,
@@ -69,12 +70,12 @@ static int create_qp(struct rtrs_con *con, u32 max_send_sge)
 		.qp_type		= IB_QPT_RC,
 		.cap.max_send_wr	= con->send_wr_max + DRAIN_WRS,
 		.cap.max_recv_wr	= con->recv_wr_max + DRAIN_WRS,
-		.cap.max_send_sge	= min(max_send_sge, con->dev->max_send_sge),
+		.cap.max_send_sge	= min(attr->max_send_sge, con->dev->max_send_sge),
 		.cap.max_recv_sge	= 1,
 	};
 	int err;
 
-	err = rdma_create_qp(con->cm_id, con->dev->pd, &init);
+	err = rdma_create_qp(con->cm_id, attr->pd, &init);
 	if (err)
 		return err;
 
@@ -109,12 +110,58 @@ int rtrs_con_create(struct rtrs_con *con, struct rtrs_dev *dev,
 	if (err)
 		return err;
 
-	err = create_qp(con, attr->max_send_sge);
+	err = create_qp(con, attr);
 	if (err)
 		rtrs_con_destroy(con);
 	return err;
 }
 EXPORT_SYMBOL_GPL(rtrs_con_create);
+
+/* The marker behind all work requests of one queue. */
+struct drain {
+	struct ib_cqe	cqe;
+	bool		done;
+};
+
+static void drain_done(struct ib_cq *cq, struct ib_wc *wc)
+{
+	container_of(wc->wr_cqe, struct drain, cqe)->done = true;
+}
+
+static void poll_until_drained(struct rtrs_con *con, const struct drain *drain)
+{
+	while (!drain->done) {
+		if (!ib_process_cq_direct(con->cq, -1))
+			usleep_range(50, 100);
+	}
+}
+
+/*
+ * The functions of the core sleep for 100 ms before they look at a polled completion
+ * queue, twice for each connection.
+ * Return: whether it could be done; the core's functions know devices that do not take
+ * work requests any more.
+ */
+static bool drain_polled(struct rtrs_con *con)
+{
+	struct ib_qp_attr attr = { .qp_state = IB_QPS_ERR };
+	struct drain rdrain = { .cqe.done = drain_done };
+	struct drain sdrain = { .cqe.done = drain_done };
+	struct ib_recv_wr rwr = { .wr_cqe = &rdrain.cqe };
+	struct ib_rdma_wr swr = {
+		.wr.wr_cqe	= &sdrain.cqe,
+		.wr.opcode	= IB_WR_RDMA_WRITE,
+		.wr.send_flags	= IB_SEND_SIGNALED,
+	};
+
+	if (ib_modify_qp(con->qp, &attr, IB_QP_STATE) || rtrs_con_post_recv(con, &rwr))
+		return false;
+	poll_until_drained(con, &rdrain);
+	if (rtrs_con_post_send(con, &swr.wr))
+		return false;
+	poll_until_drained(con, &sdrain);
+	return true;
+}
 
 /**
  * rtrs_con_drain - wait until every posted work request has completed
@@ -130,6 +177,8 @@ EXPORT_SYMBOL_GPL(rtrs_con_create);
 void rtrs_con_drain(struct rtrs_con *con)
 {
 	if (!con->qp)
+		return;
+	if (con->cq->poll_ctx == IB_POLL_DIRECT && drain_polled(con))
 		return;
 
 	ib_drain_rq(con->qp);

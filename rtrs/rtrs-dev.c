@@ -3,8 +3,8 @@
  * RDMA devices and how to let go of them.
  *
  * Normal operation: the RDMA core announces each device; a device that can do what
- * the transport needs gets an object with a protection domain, which paths find by
- * the device of their CM id and hold while they use it.
+ * the transport needs gets an object, which paths find by the device of their CM id and
+ * hold while they use it, with a protection domain of their own.
  *
  * Removal: the device leaves the list first, so that nobody new finds it, then every
  * user is told, and the RDMA core is kept waiting until the last of them has gone.
@@ -48,6 +48,15 @@ static void mark_idle(struct kref *ref)
 	complete(&container_of(ref, struct rtrs_dev, ref)->idle);
 }
 
+static void leave(struct rtrs_dev *dev, struct rtrs_dev_user *user)
+{
+	mutex_lock(&devs_lock);
+	list_del_init(&user->entry);
+	mutex_unlock(&devs_lock);
+
+	kref_put(&dev->ref, mark_idle);
+}
+
 /**
  * rtrs_dev_get - use an RDMA device
  * @ib_dev: device of a CM id; the caller knows that it has not gone yet
@@ -56,12 +65,14 @@ static void mark_idle(struct kref *ref)
  * Context: process, may sleep.  &rtrs_dev_user.removed may be called before this
  * function has returned.
  *
- * Return: the device with a reference for the caller; ERR_PTR(-EOPNOTSUPP) if the
- * device lacks fast registration; ERR_PTR(-ENODEV) if it is leaving.
+ * Return: the device with a reference for the caller, and a protection domain in
+ * &rtrs_dev_user.pd; ERR_PTR(-EOPNOTSUPP) if the device lacks fast registration;
+ * ERR_PTR(-ENODEV) if it is leaving; or why there is no protection domain.
  */
 struct rtrs_dev *rtrs_dev_get(struct ib_device *ib_dev, struct rtrs_dev_user *user)
 {
 	struct rtrs_dev *dev;
+	struct ib_pd *pd;
 
 	if (!is_capable(ib_dev))
 		return ERR_PTR(-EOPNOTSUPP);
@@ -73,8 +84,16 @@ struct rtrs_dev *rtrs_dev_get(struct ib_device *ib_dev, struct rtrs_dev_user *us
 		list_add_tail(&user->entry, &dev->users);
 	}
 	mutex_unlock(&devs_lock);
+	if (!dev)
+		return ERR_PTR(-ENODEV);
 
-	return dev ?: ERR_PTR(-ENODEV);
+	pd = ib_alloc_pd(ib_dev, 0);
+	if (IS_ERR(pd)) {
+		leave(dev, user);
+		return ERR_CAST(pd);
+	}
+	user->pd = pd;
+	return dev;
 }
 EXPORT_SYMBOL_GPL(rtrs_dev_get);
 
@@ -91,31 +110,21 @@ EXPORT_SYMBOL_GPL(rtrs_dev_get);
  */
 void rtrs_dev_put(struct rtrs_dev *dev, struct rtrs_dev_user *user)
 {
-	mutex_lock(&devs_lock);
-	list_del_init(&user->entry);
-	mutex_unlock(&devs_lock);
-
-	kref_put(&dev->ref, mark_idle);
+	ib_dealloc_pd(user->pd);
+	user->pd = NULL;
+	leave(dev, user);
 }
 EXPORT_SYMBOL_GPL(rtrs_dev_put);
 
 static struct rtrs_dev *create(struct ib_device *ib_dev)
 {
 	struct rtrs_dev *dev;
-	struct ib_pd *pd;
 
 	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	if (!dev)
 		return ERR_PTR(-ENOMEM);
 
-	pd = ib_alloc_pd(ib_dev, 0);
-	if (IS_ERR(pd)) {
-		kfree(dev);
-		return ERR_CAST(pd);
-	}
-
 	dev->ib_dev = ib_dev;
-	dev->pd = pd;
 	dev->max_send_sge = ib_dev->attrs.max_send_sge;
 	/* Nobody maps more than one page for each chunk, or a chunk in pages. */
 	dev->max_fr_pages = min_t(u32, ib_dev->attrs.max_fast_reg_page_list_len,
@@ -124,12 +133,6 @@ static struct rtrs_dev *create(struct ib_device *ib_dev)
 	kref_init(&dev->ref);
 	init_completion(&dev->idle);
 	return dev;
-}
-
-static void destroy(struct rtrs_dev *dev)
-{
-	ib_dealloc_pd(dev->pd);
-	kfree(dev);
 }
 
 static int add_one(struct ib_device *ib_dev)
@@ -141,7 +144,7 @@ static int add_one(struct ib_device *ib_dev)
 
 	dev = create(ib_dev);
 	if (IS_ERR(dev)) {
-		dev_err(&ib_dev->dev, "rtrs: no protection domain: %pe\n", dev);
+		dev_err(&ib_dev->dev, "rtrs: cannot be used: %pe\n", dev);
 		return PTR_ERR(dev);
 	}
 
@@ -178,7 +181,7 @@ static void remove_one(struct ib_device *ib_dev, void *client_data)
 
 	kref_put(&dev->ref, mark_idle);
 	wait_for_completion(&dev->idle);
-	destroy(dev);
+	kfree(dev);
 }
 
 static struct ib_client dev_client = {

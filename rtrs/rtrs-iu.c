@@ -104,7 +104,7 @@ int rtrs_iu_post_recv(struct rtrs_con *con, struct rtrs_iu *iu)
 	struct ib_sge sge = {
 		.addr	= iu->dma,
 		.length	= iu->size,
-		.lkey	= iu->dev->pd->local_dma_lkey,
+		.lkey	= con->qp->pd->local_dma_lkey,
 	};
 	struct ib_recv_wr wr = {
 		.wr_cqe		= &iu->cqe,
@@ -132,7 +132,7 @@ int rtrs_iu_post_send(struct rtrs_con *con, struct rtrs_iu *iu, size_t len)
 	struct ib_sge sge = {
 		.addr	= iu->dma,
 		.length	= len,
-		.lkey	= iu->dev->pd->local_dma_lkey,
+		.lkey	= con->qp->pd->local_dma_lkey,
 	};
 	struct ib_send_wr wr = {
 		.wr_cqe		= &iu->cqe,
@@ -240,7 +240,7 @@ static void fill_recv(struct rtrs_recv_ring *ring, struct rtrs_recv_slot *slot,
 
 	sge->addr = ring->dma + slot_offset(ring, slot);
 	sge->length = ring->size;
-	sge->lkey = ring->con->dev->pd->local_dma_lkey;
+	sge->lkey = ring->con->qp->pd->local_dma_lkey;
 	ib_dma_sync_single_for_device(ring->con->dev->ib_dev, sge->addr, sge->length,
 				      DMA_FROM_DEVICE);
 }

@@ -32,7 +32,6 @@
 /**
  * struct rtrs_dev - an RDMA device as the transport sees it
  * @ib_dev: the device
- * @pd: protection domain of everything the transport does on it
  * @max_send_sge: send scatter/gather entries of one work request
  * @max_fr_pages: 4096-byte pages that one fast registration maps
  * @entry: on the list of all devices in rtrs-dev.c
@@ -45,7 +44,6 @@
  */
 struct rtrs_dev {
 	struct ib_device	*ib_dev;
-	struct ib_pd		*pd;
 	u32			max_send_sge;
 	u32			max_fr_pages;
 
@@ -57,6 +55,9 @@ struct rtrs_dev {
 
 /**
  * struct rtrs_dev_user - somebody who must let go when the device leaves
+ * @pd: protection domain of all that the user has on the device, from rtrs_dev_get() to
+ *	rtrs_dev_put().  Every path has its own: a key is valid on connections of the same
+ *	domain only, so no peer can use what another one was given, or guess it
  * @entry: on &rtrs_dev.users
  * @removed: the device is leaving.  Process context, under the lock of rtrs_dev_get()
  *	and rtrs_dev_put(): must only start (queue) the release of everything on the
@@ -64,6 +65,7 @@ struct rtrs_dev {
  *	until the last rtrs_dev_put().  Called at most once, not after rtrs_dev_put().
  */
 struct rtrs_dev_user {
+	struct ib_pd		*pd;
 	struct list_head	entry;
 	void			(*removed)(struct rtrs_dev_user *user);
 };
@@ -76,7 +78,8 @@ void rtrs_dev_exit(void);
 /* ---- rtrs-con.c: queue pair and completion queue of one connection ---- */
 
 /**
- * struct rtrs_con_attr - sizes of a connection
+ * struct rtrs_con_attr - what a connection shall be like
+ * @pd: protection domain of its path
  * @max_send_wr: send work requests that may be outstanding; cut to what the device has
  * @max_recv_wr: receive work requests; cut to what the device has
  * @max_send_sge: entries of a send work request; cut to what the device has
@@ -85,6 +88,7 @@ void rtrs_dev_exit(void);
  * @cq_priv: &ib_cq.cq_context
  */
 struct rtrs_con_attr {
+	struct ib_pd		*pd;
 	u32			max_send_wr;
 	u32			max_recv_wr;
 	u32			max_send_sge;

@@ -123,7 +123,7 @@ static int map_mr(struct rtrs_srv_bufs *bufs, struct ib_mr *mr, struct scatterli
 	return 0;
 }
 
-static int add_mrs(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev, struct scatterlist *sgl)
+static int add_mrs(struct rtrs_srv_bufs *bufs, struct ib_pd *pd, struct scatterlist *sgl)
 {
 	unsigned int chunks = rtrs_srv_conf.queue_depth / bufs->nr_mrs;
 	u32 entries = chunks * (rtrs_srv_conf.chunk_size / bufs->page_size);
@@ -132,7 +132,7 @@ static int add_mrs(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev, struct scat
 	int err;
 
 	for (i = 0; i < bufs->nr_mrs; i++) {
-		mr = ib_alloc_mr(dev->pd, IB_MR_TYPE_MEM_REG, entries);
+		mr = ib_alloc_mr(pd, IB_MR_TYPE_MEM_REG, entries);
 		if (IS_ERR(mr))
 			return PTR_ERR(mr);
 		bufs->mrs[i] = mr;
@@ -154,7 +154,7 @@ static void free_mrs(struct rtrs_srv_bufs *bufs)
 	bufs->mrs = NULL;
 }
 
-static int alloc_mrs(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev)
+static int alloc_mrs(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev, struct ib_pd *pd)
 {
 	struct scatterlist *sgl;
 	int err;
@@ -168,7 +168,7 @@ static int alloc_mrs(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev)
 	bufs->mrs = kvcalloc(bufs->nr_mrs, sizeof(*bufs->mrs), GFP_KERNEL);
 	sgl = kvcalloc(rtrs_srv_conf.queue_depth / bufs->nr_mrs, sizeof(*sgl), GFP_KERNEL);
 	if (bufs->mrs && sgl)
-		err = add_mrs(bufs, dev, sgl);
+		err = add_mrs(bufs, pd, sgl);
 	else
 		err = -ENOMEM;
 
@@ -217,6 +217,7 @@ static int alloc_rkeys(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev)
  * rtrs_srv_bufs_create - allocate the chunks and memory regions of a path
  * @bufs: zeroed
  * @dev: device of the path, held by the caller until rtrs_srv_bufs_destroy()
+ * @pd: protection domain of the path
  *
  * Nothing is registered yet.
  *
@@ -224,7 +225,7 @@ static int alloc_rkeys(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev)
  *
  * Return: 0 or a negative errno; then there is nothing to destroy.
  */
-int rtrs_srv_bufs_create(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev)
+int rtrs_srv_bufs_create(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev, struct ib_pd *pd)
 {
 	int err;
 
@@ -232,7 +233,7 @@ int rtrs_srv_bufs_create(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev)
 	if (err)
 		return err;
 
-	err = alloc_mrs(bufs, dev);
+	err = alloc_mrs(bufs, dev, pd);
 	if (err)
 		goto free_chunks;
 

@@ -118,6 +118,7 @@ int rtrs_srv_con_create(struct rtrs_srv_con *con, struct rdma_cm_id *id)
 {
 	struct rtrs_srv_path *path = con->path;
 	struct rtrs_con_attr attr = {
+		.pd		= path->dev_user.pd,
 		.max_send_wr	= wanted_send_wrs(con),
 		.max_recv_wr	= wanted_recv_wrs(con),
 		.max_send_sge	= path->ext & RTRS_EXT_SHORT_ANSWER ? RTRS_ANSWER_BATCH : 1,

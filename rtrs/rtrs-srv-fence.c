@@ -4,9 +4,9 @@
  *
  * Normal operation: FENCE arrives on connection 0 of a path that carries requests.  A
  * work closes the path that it names and waits until none of its requests can start any
- * more, then acknowledges.  FENCE_DRAIN waits also for the requests that run: a client
- * that gave up all its requests asks for this, because no repetition of them will wait in
- * their slots.
+ * more, then acknowledges.  FENCE_DRAIN waits also for the requests that run, of that path
+ * and of all others that are closing: a client that gave up requests asks for this, because
+ * no repetition of them will wait in their slots.
  *
  * Failure: a message that makes no sense closes the path that it came by.  So does a
  * fence that could not be established in time, after the answer.
@@ -15,51 +15,73 @@
 
 #include "rtrs-srv.h"
 
-static struct rtrs_srv_path *find_path(struct rtrs_srv_sess *sess, const uuid_t *uuid)
+/* Whatever a path has on the device is there as long as it is found under the lock. */
+static struct rtrs_srv_path *close_path(struct rtrs_srv_sess *sess, const uuid_t *uuid)
 {
 	struct rtrs_srv_path *path;
 
 	mutex_lock(&sess->srv->lock);
 	path = rtrs_srv_path_find(sess, uuid);
-	if (path)
+	if (path) {
 		rtrs_srv_path_get(path);
+		rtrs_srv_path_fail(path, "fenced by the client", -ECONNABORTED);
+	}
 	mutex_unlock(&sess->srv->lock);
 	return path;
 }
 
-static bool is_over(const struct rtrs_srv_path *me, const struct rtrs_srv_path *other,
-		    enum rtrs_srv_end want)
+static bool is_fenced(const struct rtrs_srv_path *me, const struct rtrs_srv_path *other)
 {
-	/* Pairs with rtrs_srv_fence_progress(). */
-	return smp_load_acquire(&other->end) >= want ||
+	/* Pairs with rtrs_srv_fence_reached(). */
+	return smp_load_acquire(&other->fenced) ||
 	       rtrs_srv_path_state(me) != RTRS_SRV_CONNECTED;
 }
 
-static int wait_end(struct rtrs_srv_path *me, struct rtrs_srv_path *other,
-		    enum rtrs_srv_end want)
+/* @left: jiffies that the fence may take, reduced by what this has taken. */
+static int wait_fenced(struct rtrs_srv_path *me, struct rtrs_srv_path *other, long *left)
 {
-	if (!wait_event_timeout(me->sess->fence, is_over(me, other, want),
-				msecs_to_jiffies(RTRS_SRV_PATH_FENCE_MS)))
+	*left = wait_event_timeout(me->sess->fence, is_fenced(me, other), *left);
+	if (!*left)
 		return -ETIMEDOUT;
-	return READ_ONCE(other->end) >= want ? 0 : -ECONNABORTED;
+	return READ_ONCE(other->fenced) ? 0 : -ECONNABORTED;
+}
+
+static bool is_idle(const struct rtrs_srv_path *me)
+{
+	return !atomic_read(&me->sess->closing) ||
+	       rtrs_srv_path_state(me) != RTRS_SRV_CONNECTED;
+}
+
+static int wait_idle(struct rtrs_srv_path *me, long left)
+{
+	if (!wait_event_timeout(me->sess->fence, is_idle(me), left))
+		return -ETIMEDOUT;
+	return rtrs_srv_path_state(me) == RTRS_SRV_CONNECTED ? 0 : -ECONNABORTED;
 }
 
 /* A path that is not there cannot start anything. */
+static int fence_path(struct rtrs_srv_path *me, const uuid_t *uuid, long *left)
+{
+	struct rtrs_srv_path *other = close_path(me->sess, uuid);
+	int err;
+
+	if (!other)
+		return 0;
+	err = wait_fenced(me, other, left);
+	rtrs_srv_path_put(other);
+	return err;
+}
+
 static int establish(struct rtrs_srv_path *path, const struct rtrs_fence *msg)
 {
-	struct rtrs_srv_path *other;
+	long left = msecs_to_jiffies(RTRS_SRV_PATH_FENCE_MS);
 	int err;
 
 	if (uuid_equal(&msg->uuid, &path->uuid))
 		return -EINVAL;
-	other = find_path(path->sess, &msg->uuid);
-	if (!other)
-		return 0;
-
-	rtrs_srv_path_fail(other, "fenced by the client", -ECONNABORTED);
-	err = wait_end(path, other, msg->type == RTRS_MSG_FENCE_DRAIN ? RTRS_SRV_END_IDLE
-								      : RTRS_SRV_END_FENCED);
-	rtrs_srv_path_put(other);
+	err = fence_path(path, &msg->uuid, &left);
+	if (!err && msg->type == RTRS_MSG_FENCE_DRAIN)
+		err = wait_idle(path, left);
 	return err;
 }
 
@@ -147,16 +169,15 @@ void rtrs_srv_fence_recv(struct rtrs_srv_path *path, const void *data, size_t le
 }
 
 /**
- * rtrs_srv_fence_progress - the end of a path has come one stage further
+ * rtrs_srv_fence_reached - no request of a closing path starts any more
  * @path: path
- * @end: stage reached
  *
  * Context: any.
  */
-void rtrs_srv_fence_progress(struct rtrs_srv_path *path, enum rtrs_srv_end end)
+void rtrs_srv_fence_reached(struct rtrs_srv_path *path)
 {
-	/* Pairs with is_over(). */
-	smp_store_release(&path->end, end);
+	/* Pairs with is_fenced(). */
+	smp_store_release(&path->fenced, true);
 	wake_up_all(&path->sess->fence);
 }
 

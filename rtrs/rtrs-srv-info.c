@@ -122,7 +122,7 @@ static int send_info_rsp(struct rtrs_srv_path *path)
 	struct ib_sge sge = {
 		.addr	= iu->dma,
 		.length	= iu->size,
-		.lkey	= path->dev->pd->local_dma_lkey,
+		.lkey	= path->dev_user.pd->local_dma_lkey,
 	};
 	struct ib_send_wr send = {
 		.sg_list	= &sge,

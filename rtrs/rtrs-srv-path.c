@@ -68,7 +68,7 @@ static void drain(struct rtrs_srv_path *path)
 	cancel_work_sync(&path->fence.work);
 
 	rtrs_srv_slots_unpark(path);
-	rtrs_srv_fence_progress(path, RTRS_SRV_END_FENCED);
+	rtrs_srv_fence_reached(path);
 }
 
 /* Afterwards the upper layer has answered everything that came by this path. */
@@ -80,7 +80,7 @@ static void wait_requests(struct rtrs_srv_path *path)
 	wait_for_completion(&path->idle);
 
 	atomic_dec(&sess->closing);
-	rtrs_srv_fence_progress(path, RTRS_SRV_END_IDLE);
+	wake_up_all(&sess->fence);
 }
 
 /*
@@ -275,7 +275,7 @@ static int alloc_resources(struct rtrs_srv_path *path)
 {
 	int err;
 
-	err = rtrs_srv_bufs_create(&path->bufs, path->dev);
+	err = rtrs_srv_bufs_create(&path->bufs, path->dev, path->dev_user.pd);
 	if (err)
 		return err;
 

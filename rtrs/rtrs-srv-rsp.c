@@ -84,7 +84,7 @@ static void fill_data(struct answer *answer, struct ib_rdma_wr *wr,
 	answer->data_sge = (struct ib_sge) {
 		.addr	= rtrs_srv_slot_chunk(slot)->dma,
 		.length	= slot->hdr.desc_len,
-		.lkey	= slot->con->path->dev->pd->local_dma_lkey,
+		.lkey	= slot->con->path->dev_user.pd->local_dma_lkey,
 	};
 	wr->wr.sg_list = &answer->data_sge;
 	wr->wr.num_sge = 1;
@@ -106,7 +106,7 @@ static void push_rsp(struct answer *answer, const struct rtrs_srv_slot *slot)
 		fill_data(answer, &answer->rsp, slot);
 	} else if (rtrs_srv_conf.new_rkey) {
 		rtrs_srv_bufs_rkey_sge(&path->bufs, slot->req.slot, &answer->rkey_sge);
-		answer->rkey_sge.lkey = path->dev->pd->local_dma_lkey;
+		answer->rkey_sge.lkey = path->dev_user.pd->local_dma_lkey;
 		answer->rsp.wr.opcode = IB_WR_SEND_WITH_IMM;
 		answer->rsp.wr.sg_list = &answer->rkey_sge;
 		answer->rsp.wr.num_sge = 1;
@@ -164,7 +164,8 @@ static void post_answer(struct rtrs_srv_con *con, struct rtrs_srv_slot *slot)
 	build(&answer, slot);
 	if (!has_data(slot))
 		trace_send_io_resp_imm(slot, answer.nr);
-	if (!rtrs_srv_slot_release(slot) || rtrs_fault(RTRS_FAULT_ANSWER))
+	rtrs_srv_slot_release(slot);
+	if (rtrs_fault(RTRS_FAULT_ANSWER))
 		return;
 
 	err = rtrs_srv_con_post(con, answer.first);

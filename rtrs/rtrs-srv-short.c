@@ -63,8 +63,7 @@ static void post_message(struct rtrs_srv_con *con, struct ib_sge *sges, unsigned
  * rtrs_srv_short_post - send what is held, as far as one message takes it
  * @con: connection; its lock is held
  *
- * A slot is idle before its answer leaves.  One that a resend takes over gets no answer
- * here.
+ * A slot is idle, or another's, before its answer leaves.
  *
  * Context: any.
  *
@@ -89,12 +88,11 @@ unsigned int rtrs_srv_short_post(struct rtrs_srv_con *con)
 		id = slot->req.slot;
 		trace_send_io_resp_imm(slot, 1);
 		ended++;
-		if (!rtrs_srv_slot_release(slot))
-			continue;
+		rtrs_srv_slot_release(slot);
 		if (!nr)
 			first = id;
 		rtrs_srv_bufs_rkey_sge(&path->bufs, id, &sges[nr]);
-		sges[nr++].lkey = path->dev->pd->local_dma_lkey;
+		sges[nr++].lkey = path->dev_user.pd->local_dma_lkey;
 	}
 	if (nr)
 		post_message(con, sges, nr, first);

@@ -7,8 +7,10 @@
  *
  * Failover: the client repeats a request on another path while the server still runs
  * the first copy.  The repetition is parked in the slot; whoever gives the slot back
- * hands it over instead, and its own answer is dropped.  So a write of a dead path
- * can never take effect after its repetition was answered (wire specification, 17.10).
+ * hands it over instead.  So a write of a dead path can never take effect after its
+ * repetition was answered (wire specification, 17.10).  Each copy is answered on its own
+ * path: without a path fence the copy that comes second may be the one that was late, and
+ * an answer on a path that the client has given up does no harm.
  *
  * Failure: a second use of a busy slot on the same path is a violation of the protocol
  * (17.7); the caller closes the path.  A path that closes takes back what it parked.
@@ -33,7 +35,8 @@ static void start_owning(struct rtrs_srv_slot *slot, struct rtrs_srv_con *con, u
 
 /*
  * The last of several resends is kept: the client has given up the paths of the
- * others.  Returns the connection that lost its place, or NULL.
+ * others, or has to do so if it has not.  Returns the connection that lost its place, or
+ * NULL.
  */
 static struct rtrs_srv_con *put_parked(struct rtrs_srv_slot *slot, struct rtrs_srv_con *con,
 				       u32 req_off)
@@ -99,8 +102,10 @@ int rtrs_srv_slot_claim(struct rtrs_srv_slot *slot, struct rtrs_srv_con *con, u3
 	}
 	if (!ret)
 		start_owning(slot, con, req_off);
-	if (replaced)
+	if (replaced) {
+		rtrs_srv_path_fail(replaced->path, "its request was sent again", -ECONNABORTED);
 		percpu_ref_put(&replaced->path->inflight);
+	}
 	return ret;
 }
 
@@ -126,11 +131,8 @@ static bool hand_over(struct rtrs_srv_slot *slot)
  * The reference that the request holds on its path stays the caller's.
  *
  * Context: any.
- *
- * Return: true if the answer is to be sent; false if a resend has taken the slot over,
- * on whose path the client expects the answer.
  */
-bool rtrs_srv_slot_release(struct rtrs_srv_slot *slot)
+void rtrs_srv_slot_release(struct rtrs_srv_slot *slot)
 {
 	unsigned long me = (unsigned long)slot->con->path;
 	struct rtrs_srv_sess *sess = slot->req.sess;
@@ -138,14 +140,13 @@ bool rtrs_srv_slot_release(struct rtrs_srv_slot *slot)
 	bool handed;
 
 	if (cmpxchg(&slot->owner, me, 0) == me)
-		return true;
+		return;
 
 	spin_lock_irqsave(&sess->park_lock, flags);
 	handed = hand_over(slot);
 	spin_unlock_irqrestore(&sess->park_lock, flags);
 	if (handed)
 		queue_work(rtrs_srv_io_wq, &slot->resume);
-	return !handed;
 }
 
 /**

@@ -262,18 +262,6 @@ enum rtrs_srv_path_state {
 };
 
 /**
- * enum rtrs_srv_end - how far the end of a path has come, see rtrs-srv-fence.c
- * @RTRS_SRV_END_NOT: nowhere
- * @RTRS_SRV_END_FENCED: no request of the path starts any more
- * @RTRS_SRV_END_IDLE: no request of the path runs any more
- */
-enum rtrs_srv_end {
-	RTRS_SRV_END_NOT,
-	RTRS_SRV_END_FENCED,
-	RTRS_SRV_END_IDLE,
-};
-
-/**
  * struct rtrs_srv_fence - fences that come by a path, one at a time
  * @work: establishes one
  * @busy: @msg is not answered yet
@@ -338,7 +326,7 @@ struct rtrs_srv_bufs {
  * @info_rsp: the answer to it
  * @ring: receives of connection 0 with the extension PATH_FENCE, else not used
  * @fence: see there
- * @end: see there; written by @close_work only
+ * @fenced: no request starts any more; written by @close_work only
  * @up_work: what follows INFO_REQ
  * @close_work: the end of the path
  * @idle: no request runs any more
@@ -379,7 +367,7 @@ struct rtrs_srv_path {
 	struct rtrs_iu			*info_rsp;
 	struct rtrs_recv_ring		ring;
 	struct rtrs_srv_fence		fence;
-	enum rtrs_srv_end		end;
+	bool				fenced;
 	struct work_struct		up_work;
 	struct work_struct		close_work;
 	struct completion		idle;
@@ -482,7 +470,7 @@ void rtrs_srv_fence_init(struct rtrs_srv_path *path);
 int rtrs_srv_fence_create(struct rtrs_srv_path *path);
 void rtrs_srv_fence_destroy(struct rtrs_srv_path *path);
 void rtrs_srv_fence_recv(struct rtrs_srv_path *path, const void *data, size_t len);
-void rtrs_srv_fence_progress(struct rtrs_srv_path *path, enum rtrs_srv_end end);
+void rtrs_srv_fence_reached(struct rtrs_srv_path *path);
 
 /* ---- rtrs-srv-rsp.c; and what rtrs.h offers to answer and to revoke ---- */
 
@@ -499,7 +487,7 @@ unsigned int rtrs_srv_short_post(struct rtrs_srv_con *con);
 /* ---- rtrs-srv-slot.c ---- */
 
 int rtrs_srv_slot_claim(struct rtrs_srv_slot *slot, struct rtrs_srv_con *con, u32 req_off);
-bool rtrs_srv_slot_release(struct rtrs_srv_slot *slot);
+void rtrs_srv_slot_release(struct rtrs_srv_slot *slot);
 void rtrs_srv_slot_drop(struct rtrs_srv_slot *slot);
 void rtrs_srv_slots_unpark(struct rtrs_srv_path *path);
 
@@ -527,7 +515,7 @@ void rtrs_srv_con_destroy(struct rtrs_srv_con *con);
 
 /* ---- rtrs-srv-buf.c ---- */
 
-int rtrs_srv_bufs_create(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev);
+int rtrs_srv_bufs_create(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev, struct ib_pd *pd);
 void rtrs_srv_bufs_destroy(struct rtrs_srv_bufs *bufs, struct rtrs_dev *dev);
 void rtrs_srv_bufs_describe(const struct rtrs_srv_bufs *bufs, struct rtrs_msg_info_rsp *msg);
 void rtrs_srv_mr_reg_wr(struct ib_mr *mr, struct ib_reg_wr *wr);

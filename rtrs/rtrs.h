@@ -96,7 +96,7 @@ struct rtrs_clt_params {
 /**
  * struct rtrs_clt_attrs - what a session offers
  * @queue_depth: number of slots; fixed for the life of the session
- * @max_io_size: most bytes of data of a request; the smallest of all paths so far
+ * @max_io_size: most bytes of data of a request, on every path
  * @max_segments: most scatterlist entries of a request, page-size entries
  *	behind a 4096-byte virtual boundary assumed
  * @nr_irq_queues: queues 0 .. nr_irq_queues-1 complete by interrupt
@@ -120,7 +120,8 @@ struct rtrs_clt_attrs {
 /* What becomes of a request when its path is lost before the answer. */
 enum rtrs_clt_fate {
 	RTRS_CLT_RESEND,	/* sent again on another path; fails when there is none */
-	RTRS_CLT_FAIL,		/* fails with -ETIMEDOUT */
+	RTRS_CLT_FAIL,		/* fails with -ETIMEDOUT when the server is done with it */
+	RTRS_CLT_ABANDON,	/* fails with -ETIMEDOUT; no harm if it takes effect later */
 };
 
 /**

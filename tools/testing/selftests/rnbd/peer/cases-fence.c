@@ -147,6 +147,39 @@ static const char *drain_waits(void)
 	return with_request_running(MSG_FENCE_DRAIN, true);
 }
 
+/* A request in a slot of this number. */
+static struct req *io_in(struct path *path, uint32_t slot, const struct io *io)
+{
+	path->next_id = slot;
+	return rnbd_io(path, io);
+}
+
+/*
+ * A client without fences sends a request again, and the first copy is the one that comes late: it
+ * meets the second in the slot. The client waits for the answer to the second.
+ */
+static const char *late_first_copy(void)
+{
+	struct io io = { .rw = OP_WRITE, .bytes = 4096, .data_len = 4096 };
+	struct path *one, *two;
+	struct req *first, *again;
+	struct dev dev;
+
+	TRY(open_path(&one, NULL, 0));
+	TRY(open_path(&two, one, 0));
+	TRY(rnbd_open_slow(two, &dev));
+	io.id = dev.id;
+	again = io_in(two, two->depth - 1, &io);
+	first = io_in(one, one->depth - 1, &io);
+	req_post(again);
+	two->next_id = 0;
+	TRY(rnbd_sess_info(two, 2, NULL));	/* so that the write has begun, too */
+	req_post(first);
+	TRY(rnbd_io_wait(again, &io));
+	TRY(rnbd_io_wait(first, &io));
+	return NULL;
+}
+
 /* Messages that cost the path. */
 struct bad_fence {
 	uint32_t ext;
@@ -244,6 +277,7 @@ const struct test fence_tests[] = {
 	{ "the-other-one", the_other_one },
 	{ "does-not-wait-for-requests", does_not_wait },
 	{ "drain-waits-for-requests", drain_waits },
+	{ "late-first-copy", late_first_copy },
 	{ "too-short", bad_message, &short_message },
 	{ "empty", bad_message, &empty_message },
 	{ "too-long", bad_message, &long_message },

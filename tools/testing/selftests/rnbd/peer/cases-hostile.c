@@ -189,6 +189,21 @@ static const char *stale_key(void)
 	return path_wait_lost(path, WAIT_MS);
 }
 
+/* Address and key of a buffer of another client, as that one knows them. */
+static const char *chunk_of_another_session(void)
+{
+	struct io io = { .rw = OP_WRITE, .bytes = 512, .data_len = 512 };
+	struct path *path;
+	struct req *req;
+
+	TRY(ready_path(&path));
+	req = rnbd_io(path, &io);
+	path->chunk[req->msg_id] = env.good->chunk[env.depth - 1];
+	req->chunk_key = path->chunk[req->msg_id].key;
+	req_post(req);
+	return path_wait_lost(path, WAIT_MS);
+}
+
 /* The tag of a request that still runs on the slow disk, again on the same path. */
 static const char *busy_tag(void)
 {
@@ -364,6 +379,7 @@ const struct test hostile_tests[] = {
 	{ "desc-wrong-address", ATTACK(OP_READ, desc_wrong_addr) },
 	{ "chunk-wrong-key", ATTACK(OP_WRITE, wrong_chunk_key) },
 	{ "chunk-stale-key", stale_key },
+	{ "chunk-of-another-session", chunk_of_another_session },
 	{ "busy-tag", busy_tag },
 	{ "gone-with-io-running", gone_with_io_running },
 	{ "send-empty-con-0", MESSAGE(0, 0, IBV_WR_SEND, false, 0) },

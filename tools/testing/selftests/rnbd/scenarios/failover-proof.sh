@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=2 roles=server,client links=2 timeout=500 kernel=any debug=yes programs=held-disk
+# lab: guests=2 roles=server,client links=3 timeout=600 kernel=any debug=yes programs=held-disk
 #
-#	server: held-disk ===== two virtual cables, rxe at both ends ===== client: rnbd0
+#	server: held-disk ===== three virtual cables, rxe at both ends ===== client: rnbd0
 #
 # Failover does not corrupt. An old write is stuck: in the server's disk, or received by the server
 # and not looked at. Its path is cut, so that the server does not notice. Newer data are written to
@@ -297,6 +297,56 @@ test_all_paths() {
 	finish no_new_path_wait
 }
 
+# --- (e) the old write times out on two paths of three ------------------------------------------------
+
+paths_lost() { # HOW-MANY: condition
+	local l lost=0
+	for l in 0 1 2; do
+		! path_is "$l" disconnected || lost=$((lost + 1))
+	done
+	[ "$lost" = "$1" ]
+}
+
+# A path that is connected all the time must not carry newer data while the old write can still run.
+timed_out() { # NAME [KNOB]
+	local name=$1
+	begin "$@"
+	shift
+	errno_of write "$RTRS_CLT/$RNBD_SESS/add_path" "$(path_name 2)" >/dev/null
+	path_do 2 disconnect >/dev/null
+	wait_for 30 path_is 2 disconnected
+	errno_of write "$RTRS_CLT/$RNBD_SESS/request_timeout_ms" 8000 >/dev/null
+	stuck_in_disk old
+	path_1_back
+	path_do 2 reconnect >/dev/null
+	check "$name-three-paths" paths_lost 0
+	check "$name-two-are-given-up" wait_for 60 paths_lost 2
+	if [ $# = 0 ]; then
+		check_fails "$name-waits-for-the-old-copy" wait_for 8 ended old
+		check_equal "$name-old-copy-runs" 1 "$(tell held)"
+		tell release >/dev/null
+		check "$name-write-ends-then" wait_for 30 ended old
+	else
+		check "$name-write-ends-too-early" wait_for 30 ended old
+		check_equal "$name-old-copy-runs" 1 "$(tell held)"
+	fi
+	check_fails "$name-write-failed" acknowledged old
+	check "$name-with-ETIMEDOUT" file_has "$LAB_TMP/old.err" "Connection timed out"
+	check "$name-newer" put new
+	check_equal "$name-newer-was-there" new "$(tell content)"
+	[ $# = 0 ] || tell release >/dev/null
+	check "$name-paths-are-back" wait_for 60 paths_lost 0
+}
+
+test_timed_out() {
+	timed_out timed-out
+	check_equal "timed-out-newer-data-stay" new "$(tell content)"
+	finish
+	timed_out without-fence-timed-out no_path_fence
+	check_equal "without-fence-timed-out-old-data-win" old "$(tell content)"
+	finish no_path_fence
+}
+
 client() {
 	modprobe rtrs_client request_timeout_ms=300000
 	load_rnbd_client
@@ -305,6 +355,7 @@ client() {
 	test_slot_fence
 	test_path_fence
 	test_all_paths
+	test_timed_out
 	tell end >/dev/null
 }
 

@@ -77,6 +77,30 @@ answer() {
 	fault_end answer
 }
 
+failed_over() { cut -d' ' -f6 "$(clt_path 0)/stats/rdma"; }
+
+# A request whose path is lost finds no room on the other one for a moment.
+queue_full_again() {
+	local writer before
+	before=$(failed_over)
+	test_start "no room on the next path"
+	check_equal "next-path-off" OK "$(path_do 1 disconnect)"
+	echo $((2000 * LAB_SLOW)) >$FAULTS/delay_ms
+	fault delay 1
+	write_it >"$LAB_TMP/written" &
+	writer=$!
+	check "next-path-request-is-delayed" wait_for 20 all_happened delay
+	check_equal "next-path-on" OK "$(path_do 1 reconnect)"
+	fault queue_full 3
+	check_equal "next-path-first-one-lost" OK "$(path_do 0 disconnect)"
+	wait "$writer"
+	check_equal "next-path-write" "OK 0" "$(<"$LAB_TMP/written") $(fault_left queue_full)"
+	check_equal "next-path-failed-over" $((before + 1)) "$(failed_over)"
+	fault_end queue_full
+	fault_end delay
+	check_equal "next-path-first-one-again" OK "$(path_do 0 reconnect)"
+}
+
 heartbeat() {
 	local before
 	test_start "heartbeats get lost"
@@ -175,6 +199,7 @@ sess_attr hold_time_ms 60000
 queue_full
 mr
 answer
+queue_full_again
 heartbeat
 delay
 enter

@@ -7,7 +7,8 @@
 #	right: /dev/vda -----'
 #
 # A mirror over two servers: one is killed under I/O and boots again, then the cable to the other one
-# is cut. The mirror goes on with the leg that is left, and takes the other one back.
+# is cut. The mirror goes on with the leg that is left, and takes the other one back. Before that a
+# path to the one server is added to the session with the other: refused, and nothing else.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 . "${0%/*}/../lib-path.sh"
@@ -56,6 +57,15 @@ client() {
 	await left-up-1 60
 	await right-up-1 60
 	a=$(leg 1 left) b=$(leg 2 right)
+
+	test_start "a path that leads to the other server"
+	check_equal "other-server-is-refused" ENXIO "$(errno_of write "$RTRS_CLT/left/add_path" \
+		"ip:$(addr_of 3 0 2)@ip:$(addr_of 2 0 3)")"
+	check_equal "other-server-costs-no-path" "connected 0 0" \
+		"$(cat "$RTRS_CLT"/left/paths/*/state "$RTRS_CLT"/left/paths/*/stats/reconnects | paste -sd' ')"
+	check "other-server-disk-stays-open" state_is "$a" open
+	expect_errno OK pread "/dev/$a" 0 4096 direct
+
 	check "md-create" md_create "$a" "$b"
 	defer md_stop
 
