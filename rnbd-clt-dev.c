@@ -20,6 +20,7 @@
 
 #include <linux/blkdev.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -175,6 +176,8 @@ static void set_mapped(struct rnbd_clt_dev *dev)
 	get_device(disk_to_dev(gd));
 	spin_lock(&sess->lock);
 	dev->mapped = true;
+	/* It may have been changed since the disk was made. */
+	blk_queue_rq_timeout(gd->queue, sess->tag_set.timeout);
 	open = dev->state == RNBD_CLT_DEV_OPEN;
 	if (!open && sess->running)	/* the link was lost meanwhile */
 		queue_work(rnbd_clt_wq, &sess->link_work);
@@ -407,16 +410,20 @@ static int remap_errno(struct rnbd_clt_dev *dev)
  */
 int rnbd_clt_remap(struct rnbd_clt_dev *dev)
 {
+	unsigned int noio;
 	int err;
 
 	/* Not behind the lock: who maps may wait for this very write to return. */
 	if (!READ_ONCE(dev->mapped))
 		return -EBUSY;
+	/* Memory reclaim may be waiting for the device. */
+	noio = memalloc_noio_save();
 	mutex_lock(&dev->ctl_lock);
 	err = remap_errno(dev);
 	if (!err)
 		err = rnbd_clt_dev_reopen(dev);
 	mutex_unlock(&dev->ctl_lock);
+	memalloc_noio_restore(noio);
 	return err;
 }
 

@@ -58,6 +58,14 @@ static void req_done(struct rtrs_clt_req *req, int err)
 	blk_mq_complete_request(blk_mq_rq_from_pdu(clt_rq));
 }
 
+/* With the end of a request, and not when it is held and sent again. */
+static void forget_time_out(struct request *rq)
+{
+	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
+
+	clt_rq->timed_out = false;
+}
+
 static void complete_rq(struct request *rq)
 {
 	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
@@ -76,6 +84,7 @@ static void complete_rq(struct request *rq)
 			     op_is_write(rq->cmd_flags) ? "write" : "read", blk_rq_bytes(rq),
 			     (u64)blk_rq_pos(rq), clt_rq->err);
 	}
+	forget_time_out(rq);
 	blk_mq_end_request(rq, rnbd_errno_to_status(clt_rq->err));
 }
 
@@ -148,7 +157,6 @@ static blk_status_t prepare(struct request *rq)
 		status = prepare_io(rq->q->queuedata, rq);
 	clt_rq->req.slot = rq->tag;
 	clt_rq->req.fate = RTRS_CLT_RESEND;
-	clt_rq->timed_out = false;
 	return status;
 }
 
@@ -181,6 +189,8 @@ static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_que
 	if (bd->last)
 		rtrs_clt_batch_post(&queue->batch);
 	spin_unlock(&queue->lock);
+	if (status && status != BLK_STS_RESOURCE)
+		forget_time_out(bd->rq);
 	return status;
 }
 
@@ -200,6 +210,7 @@ static void not_sent(struct request *rq, blk_status_t status)
 		blk_mq_requeue_request(rq, false);
 		blk_mq_delay_kick_requeue_list(rq->q, 3);
 	} else {
+		forget_time_out(rq);
 		blk_mq_end_request(rq, status);
 	}
 }
@@ -250,6 +261,17 @@ static bool ended_by_polling(struct request *rq)
 	return false;
 }
 
+/* Only what changes the disk does harm when it takes effect after it was given up. */
+static enum rtrs_clt_fate last_fate(struct request *rq)
+{
+	struct rnbd_clt_dev *dev = rq->q->queuedata;
+
+	if (!dev || !op_is_write(req_op(rq)) ||
+	    READ_ONCE(dev->state) == RNBD_CLT_DEV_UNMAPPED)
+		return RTRS_CLT_ABANDON;
+	return RTRS_CLT_FAIL;
+}
+
 /*
  * The request stays with the transport until its path has been drained, so the timer is
  * set anew: should the request be sent again over another path, its time counts from
@@ -259,7 +281,7 @@ static enum blk_eh_timer_return timed_out(struct request *rq)
 {
 	struct rnbd_clt_session *sess = rq->q->tag_set->driver_data;
 	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
-	enum rtrs_clt_fate fate = clt_rq->timed_out ? RTRS_CLT_FAIL : RTRS_CLT_RESEND;
+	enum rtrs_clt_fate fate = clt_rq->timed_out ? last_fate(rq) : RTRS_CLT_RESEND;
 
 	if (rq->mq_hctx->type == HCTX_TYPE_POLL && ended_by_polling(rq))
 		return BLK_EH_DONE;
@@ -415,7 +437,7 @@ static bool abort_rq(struct request *rq, void *data)
 	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
 
 	if (rq->q == dev->gd->queue)
-		rtrs_clt_timed_out(dev->sess->clt, &clt_rq->req, RTRS_CLT_FAIL);
+		rtrs_clt_timed_out(dev->sess->clt, &clt_rq->req, RTRS_CLT_ABANDON);
 	return true;
 }
 
@@ -424,7 +446,8 @@ static bool abort_rq(struct request *rq, void *data)
  * @dev: device that takes no new requests
  *
  * RTRS cannot call back a single request, so this costs the session the path of each
- * of them; but none of them is sent again.
+ * of them; but none of them is sent again.  What still runs at the server is waited for
+ * by the CLOSE of the device.
  *
  * Context: may sleep; does not wait for the requests.
  */

@@ -306,6 +306,16 @@ int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
 	return 0;
 }
 
+static bool link_lasts(struct rnbd_clt_session *sess, u32 link_gen)
+{
+	bool lasts;
+
+	spin_lock(&sess->lock);
+	lasts = sess->link_up && link_gen == sess->link_gen;
+	spin_unlock(&sess->lock);
+	return lasts;
+}
+
 /**
  * rnbd_clt_dev_close() - tell the server that an unmapped device is no longer used
  * @dev: device, UNMAPPED, its disk is gone or never was there
@@ -319,15 +329,13 @@ void rnbd_clt_dev_close(struct rnbd_clt_dev *dev)
 {
 	struct rnbd_clt_session *sess = dev->sess;
 	u32 open_gen;
-	bool open;
 
 	mutex_lock(&dev->ctl_lock);
-	spin_lock(&sess->lock);
 	open_gen = dev->open_gen;
-	open = open_gen == sess->link_gen;
-	spin_unlock(&sess->lock);
-	if (open)
-		rnbd_clt_msg_close(sess, open_gen, dev->device_id);
+	/* A path may be lost while the one that keeps the link up is not connected yet. */
+	while (link_lasts(sess, open_gen) &&
+	       rnbd_clt_msg_close(sess, open_gen, dev->device_id) == -ECONNABORTED)
+		msleep(RETRY_MS);
 	mutex_unlock(&dev->ctl_lock);
 }
 

@@ -8,13 +8,15 @@
  * it has.  Nothing is allocated.
  * Who owns the data: the request is ours from the transport's call to
  * rtrs_srv_respond(), and with it slot, bio and chunk; a client that goes on writing
- * into the chunk can only spoil its own write.  Where that is not good enough, because
+ * into the chunk can only spoil its own data.  Where that is not good enough, because
  * the device wants to look twice at the same bytes, the client's key is revoked
  * first.
  * Failure: a message that fails a check is answered with an errno and never
  * becomes a bio; a failed bio is answered with the errno of its status.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/blk-integrity.h>
 
 #include "rnbd-srv.h"
 #include "rnbd-srv-trace.h"
@@ -59,15 +61,22 @@ static void bio_fill(struct rnbd_srv_req *io_req, const struct rnbd_io *io)
 		bio->bi_iter.bi_size = io->size;
 }
 
+/*
+ * Integrity data of a disk are compared with what was read, behind the disk; a disk that
+ * is found wrong too often may be taken out of an array that others use.
+ */
 static bool needs_stable_data(const struct rnbd_srv_req *io_req, const struct rnbd_io *io)
 {
-	return rnbd_io_has_data(io) && op_is_write(io->opf) &&
-	       bdev_stable_writes(io_req->map->bdev);
+	struct block_device *bdev = io_req->map->bdev;
+
+	if (!rnbd_io_has_data(io))
+		return false;
+	return op_is_write(io->opf) ? bdev_stable_writes(bdev) : !!bdev_get_integrity(bdev);
 }
 
 /*
  * Where the administrator has switched off all revoking, the transport says that it
- * does not do it, and the write goes down as it is.
+ * does not do it, and the request goes down as it is.
  */
 static void io_submit(struct rnbd_srv_req *io_req, const struct rnbd_io *io)
 {

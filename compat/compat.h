@@ -297,6 +297,21 @@ blk_mq_alloc_queue(struct blk_mq_tag_set *set, const struct compat_queue_limits 
 	return q;
 }
 
+/*
+ * blk_mq_destroy_queue() puts the queue in some of these kernels (6.1 before 6.1.168), in
+ * others its caller has to.  Only the caller holds a reference on a queue without a disk,
+ * so one more tells.
+ */
+static inline void compat_blk_mq_destroy_queue(struct request_queue *q)
+{
+	kobject_get(&q->kobj);
+	blk_mq_destroy_queue(q);
+	if (kref_read(&q->kobj.kref) > 1)
+		blk_put_queue(q);
+}
+
+#define blk_mq_destroy_queue compat_blk_mq_destroy_queue
+
 /* From here on the name means ours; the kernel's headers have had theirs. */
 #define queue_limits compat_queue_limits
 #endif
