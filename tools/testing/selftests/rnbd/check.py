@@ -98,6 +98,7 @@ class Kernels:
         self.names = names
         self.clock = clock
         self.found = {}
+        self.repeated = []  # scenarios whose first run counts for nothing, see mishap()
         self.locks = {name: threading.Lock() for name in (*names, *DEEP_KERNELS)}
 
     def get(self, name):
@@ -182,6 +183,16 @@ def results_lost(run):
                for r in run.reports.values())
 
 
+def tells(reason):
+    """A finding, and not what comes of stopping a scenario before its end."""
+    return re.search(r"^\S+: (not ok|left in the kernel|kernel:)", reason)
+
+
+def never_excused(reason):
+    """No trouble of an emulator looks like this."""
+    return re.search(r"KASAN|KCSAN|UBSAN|kmemleak|deadlock|lockdep|suspicious RCU", reason)
+
+
 def mishap(run, results):
     """What went wrong with a failed run if it was the lab's machinery, else None."""
     if results_lost(run):
@@ -199,10 +210,11 @@ def check_scenario(kernels, name, scen, results):
     left = kernels.clock.left()
     run = session.Run(scen, kernels.get(name), results, built=built, limit=left)
     status, reasons = run.execute()
-    if status == FAIL and run.cut_short:
+    if status == FAIL and run.cut_short and not any(map(tells, reasons)):
         return SKIP, [f"no time left, stopped after {left:.0f} s"]
-    why = status == FAIL and mishap(run, results)
+    why = status == FAIL and not any(map(never_excused, reasons)) and mishap(run, results)
     if why:
+        kernels.repeated.append(f"{scen.name}@{name}")
         print(f"{scen.name}@{name}: {why}; once more", flush=True)
         results.rename(results.with_name(results.name + ".first"))
         run = session.Run(scen, kernels.get(name), results, built=built)
@@ -404,6 +416,8 @@ def main():
     print(f"{len(checks)} checks on {' '.join(names)}, tier {tier}, logs in {results}", flush=True)
     done = Runner(checks, clock).run()
     forget_old_results()
+    if kernels.repeated:
+        print(f"repeated: {' '.join(kernels.repeated)}: trouble of the lab, see above")
     return summary(done)
 
 

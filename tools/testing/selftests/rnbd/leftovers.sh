@@ -57,9 +57,10 @@ grep -q 'debug_locks: *0' /proc/lockdep_stats 2>/dev/null && found "lockdep has 
 
 if [ -w /sys/kernel/debug/kmemleak ]; then
 	# a pointer may hide in a register for one scan; only what two scans see is a leak
-	echo scan >/sys/kernel/debug/kmemleak
+	# refused once it has switched itself off
+	echo scan >/sys/kernel/debug/kmemleak || found "kmemleak does not scan"
 	sleep 5
-	echo scan >/sys/kernel/debug/kmemleak
+	echo scan >/sys/kernel/debug/kmemleak || found "kmemleak does not scan"
 	[ -z "$(cat /sys/kernel/debug/kmemleak)" ] || {
 		found "kmemleak reports:"
 		cat /sys/kernel/debug/kmemleak

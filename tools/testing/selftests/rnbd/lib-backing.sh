@@ -150,3 +150,18 @@ fio_verify() { _fio "$@" --verify=crc32c --verify_fatal=1 --do_verify=1 --serial
 
 # fio_run DEV RW BS QD JOBS COUNT [FIO OPTION...]: the same without verification.
 fio_run() { _fio "$@" --norandommap; }
+
+# scsi_debug_up PARAM...: a SCSI disk of 16 MiB in memory; fails if the kernel has no such thing.
+scsi_debug_up() {
+	local dir end=$(($(now_ms) + 10000))
+	modprobe -q sd_mod || return 1
+	modprobe -q scsi_debug dev_size_mb=16 "$@" || return 1
+	_undo_later wait_for 10 rmmod scsi_debug
+	while [ "$(now_ms)" -lt $end ]; do
+		for dir in /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*; do
+			[ -b "/dev/${dir##*/}" ] && echo "/dev/${dir##*/}" && return
+		done
+		sleep 0.1
+	done
+	return 1
+}

@@ -57,6 +57,10 @@ status=$?
 
 left=$("$here/leftovers.sh") || status=1
 [ -z "$left" ] || echo "not ok - left in the kernel: $left"
+if ! dmesg | grep -F "$mark" >/dev/null; then
+	echo "not ok - kernel log: its beginning is gone, so nobody can say what was in it"
+	status=1
+fi
 log=$(dmesg | sed "1,/$mark/d" |
 	grep -E -f <(grep -v '^#' "$here/lab/kernel-log.bad") |
 	grep -v -E -f <(grep -v '^#' "$here/lab/kernel-log.ok"))

@@ -283,7 +283,7 @@ class Run:
             say(f"left in the kernel: {text}")
         if not report.killed:
             self._judge_end(report, say)
-        if report.log.exists():
+        if report.log.exists() and "Linux version" in report.log.read_text(errors="replace"):
             for line in klog.complaints(report.log, self.scenario.allow)[:8]:
                 say(f"kernel: {line}")
         else:

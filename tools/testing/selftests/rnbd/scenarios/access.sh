@@ -102,8 +102,6 @@ disk=$(rnbd_map "device_path=${ram[0]}" access_mode=ro)
 check_equal "ro-reads" "$sum" "$(sum_of "/dev/$disk")"
 blockdev --setrw "/dev/$disk" 2>/dev/null || :
 check_equal "ro-write-after-setrw" EPERM "$(errno_of pwrite "/dev/$disk" 0 4096 direct)"
-check_fails "ro-discard" blkdiscard -o 0 -l 1M "/dev/$disk"
-check_fails "ro-zeroes" blkdiscard -z -o 0 -l 1M "/dev/$disk"
 check_equal "ro-content-unchanged" "$sum" "$(sum_of "${ram[0]}")"
 rnbd_unmap "$disk"
 

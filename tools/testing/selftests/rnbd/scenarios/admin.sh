@@ -48,7 +48,7 @@ check_equal "remap-after-force_close" OK "$(errno_of write "/sys/block/$a/rnbd/r
 check "open-after-remap" state_is "$a" open
 check "the-id-is-a-new-one" test "$(id_of "$a")" != "$first"
 check "works-after-remap" fio_verify "/dev/$a" randwrite 4k-32k 16 1 100
-check_equal "abi66-the-other-is-unchanged" "$sum" "$(sum_of "$disk1")"
+check_equal "the-other-is-unchanged" "$sum" "$(sum_of "$disk1")"
 if [ -n "$heard" ]; then
 	uevents_sync "$events"
 	check_equal "force_close-uevents" "offline online " \
@@ -191,7 +191,7 @@ arrives() {
 		"$TRACING/instances/rnbd-test/trace" | tail -n 1
 }
 trace_disk "$disk1"
-if [[ $(arrives -c 2 -n 6) == be,* ]]; then
+if [ -n "$(arrives -c 2 -n 6)" ]; then # the kernel's events tell
 	check_equal "prio-be-6" be,0,6 "$(arrives -c 2 -n 6)"
 	check_equal "prio-realtime-is-clamped" be,0,0 "$(arrives -c 1 -n 5)"
 	check_equal "prio-idle" idle,0,0 "$(arrives -c 3)"

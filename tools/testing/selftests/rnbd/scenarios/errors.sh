@@ -154,23 +154,8 @@ done_with shrunk
 
 # --- SCSI: all that a disk can report -------------------------------------------------------------
 
-# scsi_up: a disk whose sectors 64 to 71 cannot be read; prints its node.
-scsi_up() {
-	local dir end=$(($(now_ms) + 10000))
-	modprobe -q sd_mod || return 1
-	modprobe -q scsi_debug dev_size_mb=16 medium_error_start=64 medium_error_count=8 \
-		opts=2 || return 1
-	_undo_later wait_for 10 rmmod scsi_debug
-	while [ "$(now_ms)" -lt $end ]; do
-		for dir in /sys/bus/pseudo/drivers/scsi_debug/adapter*/host*/target*/*/block/*; do
-			[ -b "/dev/${dir##*/}" ] && echo "/dev/${dir##*/}" && return
-		done
-		sleep 0.1
-	done
-	return 1
-}
-
-if scsi=$(scsi_up); then
+# sectors 64 to 71 cannot be read
+if scsi=$(scsi_debug_up medium_error_start=64 medium_error_count=8 opts=2); then
 	test_start "SCSI: medium error"
 	begin "$scsi"
 	same scsi-medium-read ENODATA pread $((64 * 512))

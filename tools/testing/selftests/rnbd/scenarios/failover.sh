@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=300 kernel=any,uml mem=2G
+# lab: guests=1 timeout=360 kernel=any,uml mem=2G
 #
 #	server: null_blk, dm over it ---- two links, rxe on each ---- client: rnbd0
 #
@@ -145,3 +145,23 @@ check "all-is-well-again" wait_for 60 state_is "$disk" open
 check "paths-are-back" wait_for 60 eval 'path_is 0 connected && path_is 1 connected'
 check "fio-after-all" fio_verify "/dev/$disk" randwrite 4k-64k 16 1 200
 check "unmap" rnbd_unmap "$disk"
+
+# Each time it is sent it takes too long, and the link is lost with the only path.
+test_start "answered too late every time, one path, with a hold time"
+disk=$(rnbd_map "device_path=$dm" path=ip:10.0.0.1@ip:10.0.0.1)
+set_time request_timeout_ms 2000
+set_time hold_time_ms 120000
+dmsetup suspend --noflush rnbd-failover
+dmsetup load rnbd-failover --table "0 $(sectors "$backing") delay $backing 0 6000"
+dmsetup resume rnbd-failover
+before=$(now_ms)
+errno_of pread "/dev/$disk" 0 4096 direct >"$LAB_TMP/late" &
+check "late-ends" wait_for $((40 * LAB_SLOW)) test -s "$LAB_TMP/late"
+note "ended after $(($(now_ms) - before)) ms"
+check_equal "late-errno" ETIMEDOUT "$(<"$LAB_TMP/late")"
+dmsetup suspend --noflush rnbd-failover
+dmsetup load rnbd-failover --table "0 $(sectors "$backing") linear $backing 0"
+dmsetup resume rnbd-failover
+check "late-open-again" wait_for 60 state_is "$disk" open
+check "late-fio" fio_verify "/dev/$disk" randwrite 4k-64k 16 1 100
+check "late-unmap" rnbd_unmap "$disk"

@@ -4,8 +4,8 @@
 #
 # What one I/O costs on our own pair, counted from traces: messages on the wire, work requests,
 # posts and completions of each side, and memory allocations (there must be none). With short
-# answers (the default) over one, two and four paths, on a disk that wants stable writes, in plain
-# always-invalidate mode, and with fixed keys.
+# answers (the default) over one, two and four paths, on a disk that wants stable writes or has integrity
+# data, in plain always-invalidate mode, and with fixed keys.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-trace.sh"
 
@@ -88,6 +88,24 @@ run_stable() {
 	rnbd_unmap "$disk"
 	unload_all
 }
+
+# A disk with integrity data looks at what was read once more, behind the data transfer.
+run_integrity() {
+	local disk0
+	test_start "a disk with integrity data"
+	disk0=$(scsi_debug_up dif=1 dix=1)
+	check_equal "integrity-format" "T10-DIF-TYPE1-CRC" "$(cat "/sys/block/${disk0#/dev/}/integrity/format")"
+	load_modules
+	trace_sides_start
+	disk=$(rnbd_map "device_path=$disk0")
+	trace_sides_stop
+	echo none >"/sys/block/$disk/queue/scheduler"
+	fio_run "/dev/$disk" randwrite 4k 4 1 50
+	costs integrity-read randread 3
+	check "revoked-for-checked-reads" awk -v n="$(server_wrs)" 'BEGIN { exit !(n >= 3) }'
+	rnbd_unmap "$disk"
+	unload_all
+}
 server_wrs() { awk '$1 == "server" && $2 == "wrs" { print $3 }' "$LAB_TMP/counts"; }
 
 # More paths must not cost more.
@@ -115,6 +133,7 @@ rxe_up 4
 backing=$(null_blk_up 64 memory_backed=0)
 run_mode short 2
 run_stable
+run_integrity
 run_paths 2
 run_paths 4
 run_mode ai 3 extensions=N

@@ -152,7 +152,8 @@ exec 7<>"/dev/$disk" 8<>"/dev/$disk"
 check "abi42-force" rnbd_unmap "$disk" force
 check "abi42-disk-gone" gone "$dir"
 check "abi42-link-gone" gone "$link"
-check_equal "abi42-read-is-end-of-file" 0 "$(head -c 512 <&7 | wc -c)"
+check_equal "abi42-read-is-end-of-file" "0 bytes" \
+	"$(if dd bs=512 count=1 of="$LAB_TMP/read" status=none <&7; then stat -c '%s bytes' "$LAB_TMP/read"; fi)"
 check_match "abi42-write-ENOSPC" "No space left" \
 	"$(dd if=/dev/zero bs=512 count=1 2>&1 >&8 || :)"
 other=$(rnbd_map "device_path=${ram[2]}")

@@ -82,10 +82,13 @@ sum=$(fill_random "$disk1")
 check_equal "abi65-force_close" OK "$(errno_of write "$sess/force_close" 1)"
 check "abi65-directory-gone" gone "$sess"
 check "abi65-device-directory-gone" wait_for 5 gone "$dir"
-check_equal "abi65-io-fails" EIO "$(errno_of pread "/dev/$a" 0 4096 direct)"
+# the client has not noticed yet: the write goes out with the old id, past the new device
 b=$(rnbd_map "device_path=$disk1")
+check "abi66-stale-device-is-still-open-here" state_is "$a" open
 check_equal "abi66-stale-write-fails" EIO "$(errno_of pwrite "/dev/$a" 0 4096 direct)"
+check "abi66-stale-write-reached-the-server" log_has "I/O for unknown device id"
 check_equal "abi66-other-disk-unchanged" "$sum" "$(sum_of "$disk1")"
+check_equal "abi65-io-fails" EIO "$(errno_of pread "/dev/$a" 0 4096 direct)"
 check_equal "abi66-other-disk-works" "$sum" "$(sum_of "/dev/$b")"
 check "abi65-client-unmaps" rnbd_unmap "$a"
 check_equal "abi65-maps-again" "$a" "$(rnbd_map device_path=/dev/rnbd-test-alias)"

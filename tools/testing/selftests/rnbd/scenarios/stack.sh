@@ -89,8 +89,10 @@ backup { backup=0 archive=0 }'
 lvm_() { # VERB ARGS...
 	local verb=$1
 	shift
-	lvm "$verb" -y --config "$lvm_base devices { types=[\"rnbd\",64] }" "$@" 2>&1 | grep -v 'leaked on' || :
-	return "${PIPESTATUS[0]}"
+	local rc=0
+	lvm "$verb" -y --config "$lvm_base devices { types=[\"rnbd\",64] }" "$@" >"$LAB_TMP/lvm" 2>&1 || rc=$?
+	grep -v 'leaked on' "$LAB_TMP/lvm" || :
+	return "$rc"
 }
 thin() {
 	local null disk mnt=$LAB_TMP/mnt

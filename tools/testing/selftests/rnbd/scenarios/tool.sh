@@ -9,7 +9,7 @@
 . "${0%/*}/../lib-abi.sh"
 
 tool() { "$RNBD_TESTS/rnbd-tool.sh" "$@"; }
-rows() { tool "$@" list | wc -l; }
+rows() { if tool "$@" list >"$LAB_TMP/rows"; then wc -l <"$LAB_TMP/rows"; else echo "failed"; fi; }
 
 rxe_up 2
 mapfile -t ram < <(brd_up 2 16)
