@@ -31,7 +31,10 @@
 
 #include "rnbd-clt.h"
 
-/* Admin messages get through although all other tags are in use. */
+/*
+ * Admin messages get through although all other tags are in use.  Only one is reserved
+ * where the queue is short, and none where there is nothing else.
+ */
 #define RESERVED_TAGS		2
 #define MIN_DEPTH_TO_RESERVE	16
 
@@ -370,7 +373,8 @@ static void init_tag_set(struct rnbd_clt_session *sess)
 	set->nr_hw_queues = attrs->nr_irq_queues + attrs->nr_poll_queues;
 	set->nr_maps = attrs->nr_poll_queues ? HCTX_MAX_TYPES : 1;
 	set->queue_depth = attrs->queue_depth;
-	set->reserved_tags = set->queue_depth < MIN_DEPTH_TO_RESERVE ? 0 : RESERVED_TAGS;
+	set->reserved_tags = set->queue_depth >= MIN_DEPTH_TO_RESERVE ? RESERVED_TAGS :
+			     set->queue_depth > 1;
 	set->numa_node = NUMA_NO_NODE;
 	set->cmd_size = struct_size_t(struct rnbd_clt_rq, sgl, sess->max_sg);
 	set->timeout = msecs_to_jiffies(attrs->request_timeout_ms);

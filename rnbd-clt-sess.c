@@ -157,7 +157,8 @@ static void take_times(void *priv)
 	mutex_lock(&one_at_a_time);
 	rtrs_clt_query(sess->clt, &attrs);
 	spin_lock(&sess->lock);
-	WRITE_ONCE(sess->hold_ms, attrs.hold_time_ms);
+	/* I/O that waited with the only tag would wait for ever: opening devices needs one. */
+	WRITE_ONCE(sess->hold_ms, sess->tag_set.reserved_tags ? attrs.hold_time_ms : 0);
 	rnbd_clt_queues_set_timeout(sess, attrs.request_timeout_ms);
 	spin_unlock(&sess->lock);
 	mutex_unlock(&one_at_a_time);

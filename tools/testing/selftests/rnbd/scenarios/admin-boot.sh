@@ -221,6 +221,16 @@ check "server-stop-unloads" gone /sys/module/rnbd_server
 check_equal "server-stop-leaves-no-links" "" "$(find /run/rnbd-devs -mindepth 1)"
 check "server-stop-closes" wait_for 20 state_is "$disk" closed
 check "server-stop-again" ctl stop "$server_unit"
+# one export fails, the other is served, and the unit can be stopped as ever
+: >/run/rnbd-devs/broken
+echo "broken volume1 ${ram[1]}" >>/etc/rnbd/exports
+check "server-start-with-a-failure" ctl start "$server_unit"
+check "server-active-with-a-failure" active "$server_unit"
+check "server-opens-with-a-failure" wait_for 60 state_is "$disk" open
+check "server-stop-after-a-failure" ctl stop "$server_unit"
+check "server-stop-after-a-failure-unloads" gone /sys/module/rnbd_server
+rm /run/rnbd-devs/broken
+sed -i '/^broken/d' /etc/rnbd/exports
 check "server-start" ctl start "$server_unit"
 check "server-start-opens" wait_for 60 state_is "$disk" open
 expect_errno OK pread "/dev/$disk" 0 4096 direct

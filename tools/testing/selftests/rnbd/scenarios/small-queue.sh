@@ -3,7 +3,8 @@
 # lab: guests=1 timeout=300 kernel=any,uml
 #
 # The smallest queues and the smallest and largest buffers: sessions of depth 1, 2 and 3, chunks
-# of 8 KiB and 1 MiB. Data is verified in each; control messages must get through beside it.
+# of 8 KiB and 1 MiB. Data is verified in each; control messages must get through beside it, also when
+# I/O that waits for a lost link has all slots.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 
@@ -33,6 +34,7 @@ with() {
 	check "$name-flush" dd if=/dev/zero "of=/dev/$disk" bs=4k count=4 oflag=direct,dsync
 	check "$name-discard" blkdiscard -o 0 -l 1M "/dev/$disk"
 	busy_map "$disk" "$name"
+	busy_link "$disk" "$name"
 	check "$name-unmap" rnbd_unmap "$disk"
 	wait_for 10 nothing_mapped
 	unload rnbd_server
@@ -50,6 +52,23 @@ busy_map() {
 	check "$2-unmap-under-load" rnbd_unmap "$second"
 	wait "$fio" || rc=$?
 	check_equal "$2-load-ends-well" 0 "$rc"
+}
+
+# busy_link DISK NAME: the link is lost and comes back while I/O that is held has all slots it can get. A
+# queue of one holds nothing: the device needs it to be opened again.
+busy_link() {
+	local fio rc=0 path=$RTRS_CLT/$RNBD_SESS/paths/ip:10.0.0.1@ip:10.0.0.1
+	echo 60000 >"$RTRS_CLT/$RNBD_SESS/hold_time_ms"
+	fio_run "/dev/$1" randrw 4k 32 2 100000 --time_based --runtime=3 &
+	fio=$!
+	sleep 1
+	check_equal "$2-disconnect" OK "$(errno_of write "$path/disconnect" 1)"
+	check_equal "$2-reconnect" OK "$(errno_of write "$path/reconnect" 1)"
+	check "$2-open-again" wait_for $((15 * LAB_SLOW)) state_is "$1" open
+	wait "$fio" || rc=$?
+	[[ $2 == sess_queue_depth=1,* || $2 == sess_queue_depth=1 ]] ||
+		check_equal "$2-held-io-ends-well" 0 "$rc"
+	echo 0 >"$RTRS_CLT/$RNBD_SESS/hold_time_ms"
 }
 
 with sess_queue_depth=1 -- 124
