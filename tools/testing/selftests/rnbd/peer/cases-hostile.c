@@ -157,10 +157,8 @@ static const char *msg_id_too_large(void)
 	struct req *req;
 
 	TRY(ready_path(&path));
-	if (1U << ceil_log2(path->depth) == path->depth) {
-		printf("# every msg_id that can be sent is valid with %u\n", path->depth);
-		return NULL;
-	}
+	if (1U << ceil_log2(path->depth) == path->depth)
+		return SKIP "every msg_id that can be sent is valid with this depth";
 	req = rnbd_io(path, &io);
 	req->imm_id = path->depth;
 	req_post(req);
@@ -175,10 +173,8 @@ static const char *stale_key(void)
 	struct req *req;
 	struct dev dev;
 
-	if (!env.always_inval) {
-		printf("# keys are not revoked in this mode\n");
-		return NULL;
-	}
+	if (!env.always_inval)
+		return SKIP "keys are not revoked in this mode";
 	TRY(ready_dev(&path, &dev));
 	path->next_id = 0;	/* used by SESS_INFO */
 	io.id = dev.id;

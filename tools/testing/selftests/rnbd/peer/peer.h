@@ -193,6 +193,9 @@ extern const struct test interop_tests[], answer_tests[], refuse_tests[], limit_
 extern const struct test half_open_tests[], info_tests[], hostile_tests[], rnbd_tests[];
 extern const struct test slow_tests[], fence_tests[], stable_tests[];
 
+/* What a case returns that cannot be tested with these parameters begins so. */
+#define SKIP	"skip: "
+
 #define TRY(expr)				\
 	do {					\
 		const char *why_ = (expr);	\

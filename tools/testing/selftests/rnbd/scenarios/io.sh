@@ -133,9 +133,6 @@ local_kinds=$(dsync_kinds "$cached")
 note "written at the server: $local_kinds"
 check_equal "O_DSYNC-as-if-local" "$local_kinds" "$(dsync_kinds "/dev/$b")"
 check_equal "fua-as-the-server's" "$(queue_attr "${cached#/dev/}" fua)" "$(queue_attr "$b" fua)"
-trace_disk "$plain"
-dd if=/dev/zero "of=/dev/$a" bs=4k count=8 oflag=direct,dsync status=none
-check_equal "no-flush-without-a-cache" 0 "$(traced 'FF?S?')"
 
 test_start "a disk with 4 KiB blocks"
 check_equal "4k-logical_block_size" 4096 "$(queue_attr "$c" logical_block_size)"

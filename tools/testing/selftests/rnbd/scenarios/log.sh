@@ -15,6 +15,13 @@ test_start "parameters"
 check_equal "abi93-rtrs_core" "" "$(parameters rtrs_core)"
 check_match "abi93-rtrs_server" \
 	'always_invalidate:bool .*max_chunk_size:int .*sess_queue_depth:int ' "$(parameters rtrs_server)"
+# with what Documentation/rtrs.rst adds
+names() { modinfo -p "$1" | cut -d: -f1 | sort | paste -sd' '; }
+check_equal "abi93-rtrs_server-names" "always_invalidate extensions heartbeat_interval_ms \
+heartbeat_missed_max invalidate max_chunk_size max_connections max_half_open max_memory max_paths \
+max_peer_memory max_sessions sess_queue_depth" "$(names rtrs_server)"
+check_equal "abi93-rtrs_client-names" "heartbeat_interval_ms heartbeat_missed_max hold_time_ms \
+reconnect_delay_ms request_timeout_ms" "$(names rtrs_client)"
 check_equal "abi93-rnbd_client" "device_links:charp " "$(parameters rnbd_client)"
 # what the interface has, and what Documentation/rnbd.rst adds
 check_equal "abi93-rnbd_server" \

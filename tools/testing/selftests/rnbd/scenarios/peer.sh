@@ -23,6 +23,10 @@ report() {
 	while IFS= read -r line; do
 		case $line in
 		"ok "*) test_ok "${line#ok }-$1" ;;
+		"skip "*)
+			name=${line#skip }
+			test_skip "${name%% #*}-$1" "${name#* # }"
+			;;
 		"not ok "*)
 			name=${line#not ok }
 			test_fail "${name%% #*}-$1" "${name#* # }"
