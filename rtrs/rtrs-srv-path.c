@@ -237,6 +237,7 @@ static struct rtrs_srv_path *alloc_path(const struct rtrs_conn_req *req)
 	}
 
 	path->nr_cons = req->cid_num;
+	path->joins = !req->first_conn;
 	path->ext = req->ext_offer & rtrs_srv_debug_ext(rtrs_srv_conf.ext);
 	path->uuid = req->sess_uuid;
 	path->recon_cnt = req->recon_cnt;

@@ -297,6 +297,9 @@ static int count_up(struct rtrs_srv_sess *sess, struct rtrs_srv_path *path)
 {
 	void *upper;
 
+	/* The client goes on with what it had, and all of that is gone since it began. */
+	if (!sess->nr_up && path->joins)
+		return -ESTALE;
 	if (!sess->nr_up) {
 		upper = sess->srv->ops->sess_up(sess);
 		if (IS_ERR(upper))

@@ -270,6 +270,24 @@ static const char *not_replaced(void)
 	return path_disconnect(old);
 }
 
+/*
+ * A path that joins a session whose only other path ends before it is up: the client would go on with
+ * devices that the server has closed.
+ */
+static const char *joins_what_has_ended(void)
+{
+	struct path *one, *two;
+
+	TRY(open_path(&one, NULL, 0));
+	two = path_new(env.addr2, one->name);
+	memcpy(two->id.paths_uuid, one->id.paths_uuid, UUID_LEN);
+	two->id.flags = 0;
+	TRY(path_cons(two));
+	TRY(path_disconnect(one));
+	EXPECT(path_info(two), "is connected");
+	return path_wait_lost(two, WAIT_MS);
+}
+
 const struct test fence_tests[] = {
 	{ "unknown-path", unknown_path },
 	{ "itself", itself },
@@ -287,6 +305,7 @@ const struct test fence_tests[] = {
 	{ "not-agreed-on", bad_message, &not_agreed },
 	{ "drain-not-agreed-on", bad_message, &drain_not_agreed },
 	{ "two-at-once", bad_message, &two_at_once },
+	{ "path-joins-what-has-ended", joins_what_has_ended },
 	{ "path-replaced-by-newer-attempt", replaced },
 	{ "path-not-replaced-by-older-attempt", not_replaced },
 	{ NULL, NULL }
