@@ -185,14 +185,22 @@ static const char *stale_key(void)
 	return path_wait_lost(path, WAIT_MS);
 }
 
-/* Address and key of a buffer of another client, as that one knows them. */
+/*
+ * Address and key of a buffer of another client, as that one knows them. What the server finds in our
+ * own buffer is the request before, so it has no other reason to close the path.
+ */
 static const char *chunk_of_another_session(void)
 {
 	struct io io = { .rw = OP_WRITE, .bytes = 512, .data_len = 512 };
 	struct path *path;
 	struct req *req;
+	struct dev dev;
 
-	TRY(ready_path(&path));
+	TRY(ready_dev(&path, &dev));
+	io.id = dev.id;
+	path->next_id = 5;
+	TRY(rnbd_io_expect(path, &io, 0));
+	path->next_id = 5;
 	req = rnbd_io(path, &io);
 	path->chunk[req->msg_id] = env.good->chunk[env.depth - 1];
 	req->chunk_key = path->chunk[req->msg_id].key;
