@@ -438,7 +438,7 @@ static int send_again(struct rtrs_clt_path *path, struct rtrs_clt_req *req)
 	err = rtrs_clt_request(path->clt, req, &batch);
 	rtrs_clt_batch_post(&batch);
 	rcu_read_unlock();
-	return err == -ENOTCONN ? -ECONNABORTED : err;
+	return err;
 }
 
 /* Room that is short for a moment is waited for, at most until the request times out. */
@@ -449,48 +449,34 @@ static int resend(struct rtrs_clt_path *path, struct rtrs_clt_req *req)
 	while ((err = send_again(path, req)) == -ENOMEM &&
 	       READ_ONCE(req->fate) == RTRS_CLT_RESEND)
 		msleep(RESEND_PAUSE_MS);
-	if (err == -ENOMEM)
-		return -ETIMEDOUT;
 	if (!err)
 		this_cpu_inc(path->stats->failover);
 	return err;
 }
 
-/*
- * Those that were abandoned end, the others go out again; what has timed out stays on the
- * list.  Returns whether another one has ended that may still run at the server.
- */
-static bool resend_lost(struct rtrs_clt_path *path, struct list_head *lost, int err)
+/* Those that were abandoned end.  The others go out again, or come to @given_up. */
+static void resend_lost(struct rtrs_clt_path *path, struct list_head *lost,
+			struct list_head *given_up, int err)
 {
 	struct rtrs_clt_req *req, *next;
 	enum rtrs_clt_fate fate;
-	bool ended = false;
-	int req_err;
 
 	list_for_each_entry_safe(req, next, lost, lost) {
 		fate = READ_ONCE(req->fate);
-		if (fate == RTRS_CLT_FAIL)
-			continue;
-		list_del(&req->lost);
-		if (fate == RTRS_CLT_ABANDON) {
+		if (fate == RTRS_CLT_ABANDON)
 			req->done(req, -ETIMEDOUT);
-			continue;
-		}
-		req_err = err ?: resend(path, req);
-		if (req_err) {
-			req->done(req, req_err);
-			ended = true;
-		}
+		else if (fate == RTRS_CLT_FAIL || err || resend(path, req))
+			list_add_tail(&req->lost, given_up);
 	}
-	return ended;
 }
 
-static void end_timed_out(struct list_head *lost)
+static void end_given_up(struct list_head *given_up)
 {
 	struct rtrs_clt_req *req, *next;
 
-	list_for_each_entry_safe(req, next, lost, lost)
-		req->done(req, -ETIMEDOUT);
+	list_for_each_entry_safe(req, next, given_up, lost)
+		req->done(req, READ_ONCE(req->fate) == RTRS_CLT_RESEND ? -ECONNABORTED
+								       : -ETIMEDOUT);
 }
 
 /**
@@ -498,13 +484,13 @@ static void end_timed_out(struct list_head *lost)
  * @path: path that is not CONNECTED, RCU readers waited out, queue pairs drained
  *
  * May sleep, until the server has put the path out of service, and is done with requests
- * that have timed out.  Afterwards all slots are idle.
+ * that are given up.  Afterwards all slots are idle.
  */
 void rtrs_clt_fail_over(struct rtrs_clt_path *path)
 {
+	LIST_HEAD(given_up);
 	LIST_HEAD(lost);
 	unsigned int i;
-	bool ended;
 	int err;
 
 	if (!path->slots)
@@ -515,12 +501,12 @@ void rtrs_clt_fail_over(struct rtrs_clt_path *path)
 		return;
 
 	err = rtrs_clt_fence_lost(path);
-	ended = resend_lost(path, &lost, err);
-	if (!err && (ended || !list_empty(&lost)))
+	resend_lost(path, &lost, &given_up, err);
+	if (!err && !list_empty(&given_up))
 		err = rtrs_clt_fence_drain(path);
 	if (!err)
 		rtrs_clt_fence_forget(path);
-	end_timed_out(&lost);
+	end_given_up(&given_up);
 }
 
 /**

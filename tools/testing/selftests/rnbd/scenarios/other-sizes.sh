@@ -28,7 +28,12 @@ stays_down() { # NAME: the server with other sizes is there
 	check_equal "$1-io-fails" EIO "$(errno_of pread "/dev/$disk" 0 4096 direct)"
 	dmesg -C
 }
-works_again() { # NAME
+refused() { # NAME PARAMETER...: the server comes back so, and then as it was before
+	server_down
+	server_up "${@:2}"
+	stays_down "$1"
+	server_down
+	server_up max_chunk_size=262144 sess_queue_depth=32
 	check_equal "$1-reconnect" OK "$(path_do 0 reconnect)"
 	check "$1-open" wait_for 30 state_is "$disk" open
 	large_io "$1"
@@ -44,20 +49,10 @@ large_io before
 dmesg -C
 
 test_start "smaller requests"
-server_down
-server_up max_chunk_size=131072 sess_queue_depth=32
-stays_down smaller-requests
-server_down
-server_up max_chunk_size=262144 sess_queue_depth=32
-works_again smaller-requests
+refused smaller-requests max_chunk_size=131072 sess_queue_depth=32
 
 test_start "another queue depth"
-server_down
-server_up max_chunk_size=262144 sess_queue_depth=16
-stays_down other-depth
-server_down
-server_up max_chunk_size=262144 sess_queue_depth=32
-works_again other-depth
+refused other-depth max_chunk_size=262144 sess_queue_depth=16
 
 test_start "larger requests"
 server_down
