@@ -46,19 +46,6 @@ static int wait_fenced(struct rtrs_srv_path *me, struct rtrs_srv_path *other, lo
 	return READ_ONCE(other->fenced) ? 0 : -ECONNABORTED;
 }
 
-static bool is_idle(const struct rtrs_srv_path *me)
-{
-	return !atomic_read(&me->sess->closing) ||
-	       rtrs_srv_path_state(me) != RTRS_SRV_CONNECTED;
-}
-
-static int wait_idle(struct rtrs_srv_path *me, long left)
-{
-	if (!wait_event_timeout(me->sess->fence, is_idle(me), left))
-		return -ETIMEDOUT;
-	return rtrs_srv_path_state(me) == RTRS_SRV_CONNECTED ? 0 : -ECONNABORTED;
-}
-
 /* A path that is not there cannot start anything. */
 static int fence_path(struct rtrs_srv_path *me, const uuid_t *uuid, long *left)
 {
@@ -81,7 +68,7 @@ static int establish(struct rtrs_srv_path *path, const struct rtrs_fence *msg)
 		return -EINVAL;
 	err = fence_path(path, &msg->uuid, &left);
 	if (!err && msg->type == RTRS_MSG_FENCE_DRAIN)
-		err = wait_idle(path, left);
+		err = rtrs_srv_sess_wait_idle(path, RTRS_SRV_CONNECTED, left);
 	return err;
 }
 

@@ -253,10 +253,27 @@ int rtrs_srv_sess_set_name(struct rtrs_srv_path *path, const char *name)
 	return err == -EAGAIN ? -EEXIST : err;
 }
 
-static bool fence_open(const struct rtrs_srv_path *path)
+static bool is_idle(const struct rtrs_srv_path *path, enum rtrs_srv_path_state state)
 {
-	return !atomic_read(&path->sess->closing) ||
-	       rtrs_srv_path_state(path) != RTRS_SRV_CONNECTING;
+	return !atomic_read(&path->sess->closing) || rtrs_srv_path_state(path) != state;
+}
+
+/**
+ * rtrs_srv_sess_wait_idle - wait until no request of a closing path runs
+ * @path: path that waits
+ * @state: its state; waiting ends when it leaves that
+ * @left: jiffies to wait at most
+ *
+ * Context: process, sleeps.
+ *
+ * Return: 0, -ECONNABORTED (another state) or -ETIMEDOUT.
+ */
+int rtrs_srv_sess_wait_idle(struct rtrs_srv_path *path, enum rtrs_srv_path_state state,
+			    long left)
+{
+	if (!wait_event_timeout(path->sess->fence, is_idle(path, state), left))
+		return -ETIMEDOUT;
+	return rtrs_srv_path_state(path) == state ? 0 : -ECONNABORTED;
 }
 
 /**
@@ -265,14 +282,14 @@ static bool fence_open(const struct rtrs_srv_path *path)
  *
  * Context: process, sleeps for up to RTRS_SRV_FENCE_MS.
  *
- * Return: 0 or -ETIMEDOUT.
+ * Return: as rtrs_srv_sess_wait_idle().
  */
 int rtrs_srv_sess_wait_fence(struct rtrs_srv_path *path)
 {
 	if (rtrs_srv_debug_no_wait())
 		return 0;
-	return wait_event_timeout(path->sess->fence, fence_open(path),
-				  msecs_to_jiffies(RTRS_SRV_FENCE_MS)) ? 0 : -ETIMEDOUT;
+	return rtrs_srv_sess_wait_idle(path, RTRS_SRV_CONNECTING,
+				       msecs_to_jiffies(RTRS_SRV_FENCE_MS));
 }
 
 /* The directory of the session comes with its first path and stays until the last. */

@@ -447,6 +447,8 @@ struct rtrs_srv_sess *rtrs_srv_sess_find(struct rtrs_srv *srv, const uuid_t *uui
 struct rtrs_srv_sess *rtrs_srv_sess_create(struct rtrs_srv *srv, const uuid_t *uuid);
 void rtrs_srv_sess_remove(struct rtrs_srv_sess *sess);
 int rtrs_srv_sess_set_name(struct rtrs_srv_path *path, const char *name);
+int rtrs_srv_sess_wait_idle(struct rtrs_srv_path *path, enum rtrs_srv_path_state state,
+			    long left);
 int rtrs_srv_sess_wait_fence(struct rtrs_srv_path *path);
 int rtrs_srv_sess_up(struct rtrs_srv_path *path);
 void rtrs_srv_sess_down(struct rtrs_srv_path *path);
