@@ -270,7 +270,8 @@ def deep_checks(kernels, results):
     """The deep tier, most telling first. In one lane everything in User Mode Linux with KASAN,
     lockdep and kmemleak, fault injection included, and longer fuzzing; in the other one QEMU, with
     two CPUs: the same checkers, the detector of data races and a real-time kernel. DEEP_FIRST comes
-    before the other scenarios, and what takes long last."""
+    before the other scenarios, in QEMU then those that User Mode Linux cannot run, so that each has
+    been under the checkers once, and what takes long last."""
     native, *emulated = DEEP_KERNELS
 
     def of_kernel(name, wanted):
@@ -283,9 +284,12 @@ def deep_checks(kernels, results):
     for name in emulated:
         yield Check(f"build@{name}", 1, lambda n=name: check_build(kernels, n), emulated=True)
         yield from of_kernel(name, lambda s: s.name in DEEP_FIRST)
+    alone = emulated[0]     # with the checkers of the native one
+    yield from of_kernel(alone, lambda s: s.name not in DEEP_FIRST and not s.runs_on(native))
     for wanted in ("quick", "full"):
         for name in emulated:
             yield from of_kernel(name, lambda s: s.name not in DEEP_FIRST and
+                                  (name != alone or s.runs_on(native)) and
                                   s.tier_on(name) == wanted)
     yield negative_check(kernels, native, results)
     yield from of_kernel(native, lambda s: s.tier_on(native) == "quick")
