@@ -12,7 +12,7 @@ udev_start() {
 		/usr/lib/systemd/systemd-udevd --daemon >/dev/null 2>&1
 		defer udevadm control --exit
 	fi
-	wait_for 10 udevadm control --ping
+	wait_for 30 udevadm control --ping
 	check "udev-rules-installed" test -e /usr/lib/udev/rules.d/60-rnbd.rules
 	settle
 }
