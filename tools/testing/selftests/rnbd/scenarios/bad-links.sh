@@ -63,6 +63,8 @@ late_neighbour() {
 	note "reachable -> mapped: $(since "$start") ms"
 	wait $pid
 	check "late-neighbour-unmap" rnbd_unmap "$(<"$LAB_TMP/late")"
+	# its session has one path, and goes with the last reference to the disk
+	check "late-neighbour-gone" wait_for 20 nothing_mapped
 }
 
 client() {
