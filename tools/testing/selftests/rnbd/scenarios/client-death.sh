@@ -71,6 +71,7 @@ client_again() {
 	check_match "map-right-after-the-boot" '^(OK|ECONNRESET)$' "$got"
 	note "a mapping right after the boot: $got"
 	[ "$got" != OK ] || rnbd_unmap rnbd0
+	wait_for 20 nothing_mapped	# the number is free again
 	await slot-is-free 120
 	check "abi67-maps-again" wait_for 20 rnbd_map "$(path_args 0 1)" device_path=/dev/nullb0
 	check "fio" fio_verify /dev/rnbd0 randwrite 4k-32k 16 1 100
