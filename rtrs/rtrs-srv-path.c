@@ -5,10 +5,11 @@
  * Normal operation: the connect request for connection 0 creates it, complete with the
  * memory of its chunks; the requests for the other connections find it.
  *
- * End: one work in named stages, queued by the error door (rtrs-srv-state.c):
- * disconnect, quiet, drain, wait for requests, session down, unlink, free.  Nobody else
- * takes anything of a path away, so each stage happens once.  A successor need not wait
- * for the last one, which can take an RDMA device with a lost packet a minute.
+ * End: two works in named stages.  The error door (rtrs-srv-state.c) queues the first:
+ * disconnect, quiet, drain.  The last request that ends queues the second: settle, session
+ * down, unlink, free.  So no worker is held while a disk takes its time.  Nobody else takes
+ * anything of a path away, so each stage happens once.  A successor need not wait for the
+ * last one, which can take an RDMA device with a lost packet a minute.
  *
  * Failure: creation undoes itself; a client that starts to connect and does not go on
  * is closed after a while (17.2).
@@ -71,13 +72,10 @@ static void drain(struct rtrs_srv_path *path)
 	rtrs_srv_fence_reached(path);
 }
 
-/* Afterwards the upper layer has answered everything that came by this path. */
-static void wait_requests(struct rtrs_srv_path *path)
+/* Nobody need wait for the requests of the path: the upper layer has answered them all. */
+static void settle(struct rtrs_srv_path *path)
 {
 	struct rtrs_srv_sess *sess = path->sess;
-
-	percpu_ref_kill(&path->inflight);
-	wait_for_completion(&path->idle);
 
 	atomic_dec(&sess->closing);
 	wake_up_all(&sess->fence);
@@ -119,6 +117,7 @@ static void free_resources(struct rtrs_srv_path *path)
 	mutex_unlock(&srv->lock);
 }
 
+/* After the kill the path is not touched: its end may already be under way. */
 static void close_work(struct work_struct *work)
 {
 	struct rtrs_srv_path *path = container_of(work, struct rtrs_srv_path, close_work);
@@ -126,7 +125,14 @@ static void close_work(struct work_struct *work)
 	disconnect(path);
 	quiet(path);
 	drain(path);
-	wait_requests(path);
+	percpu_ref_kill(&path->inflight);
+}
+
+static void end_work(struct work_struct *work)
+{
+	struct rtrs_srv_path *path = container_of(work, struct rtrs_srv_path, end_work);
+
+	settle(path);
 	rtrs_srv_sess_down(path);
 
 	rtrs_srv_path_info(path, "closed\n");
@@ -174,9 +180,12 @@ static void device_removed(struct rtrs_dev_user *user)
 	rtrs_srv_path_fail(path, "RDMA device removed", -ENODEV);
 }
 
+/* Killed, and the last request has ended: wherever that was, the rest may sleep. */
 static void inflight_zero(struct percpu_ref *ref)
 {
-	complete(&container_of(ref, struct rtrs_srv_path, inflight)->idle);
+	struct rtrs_srv_path *path = container_of(ref, struct rtrs_srv_path, inflight);
+
+	queue_work(rtrs_srv_close_wq, &path->end_work);
 }
 
 static void init_cons(struct rtrs_srv_path *path)
@@ -244,10 +253,10 @@ static struct rtrs_srv_path *alloc_path(const struct rtrs_conn_req *req)
 	path->state = RTRS_SRV_CLOSED;
 	path->dev_user.removed = device_removed;
 	mutex_init(&path->con_lock);
-	init_completion(&path->idle);
 	INIT_DELAYED_WORK(&path->half_open, half_open_work);
 	INIT_WORK(&path->up_work, rtrs_srv_info_work);
 	INIT_WORK(&path->close_work, close_work);
+	INIT_WORK(&path->end_work, end_work);
 	rtrs_srv_fence_init(path);
 	init_cons(path);
 	return path;
@@ -396,7 +405,7 @@ void rtrs_srv_path_put(struct rtrs_srv_path *path)
 
 /**
  * rtrs_srv_path_free - release function of a path
- * @path: path; its close work is through
+ * @path: path; its end work is through
  *
  * Context: process, may sleep.
  */

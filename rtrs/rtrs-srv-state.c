@@ -3,7 +3,7 @@
  * State of a path, and the door through which every failure goes.
  *
  * Normal operation: CONNECTING until the client has told its name, CONNECTED while
- * requests flow, CLOSING while the close work runs, CLOSED when it is through
+ * requests flow, CLOSING until its requests have ended, CLOSED then
  * (wire specification, 12.2).
  *
  * Failure: whoever notices something calls one of the functions below, from any

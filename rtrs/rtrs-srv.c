@@ -321,8 +321,8 @@ static void destroy_workqueues(void)
 }
 
 /*
- * Three, because works of one kind wait for the end of others: closing for requests and
- * for coming up, coming up for closing.  Parked requests wait for nobody.
+ * Three, because works of one kind wait for the end of others: closing for coming up,
+ * coming up for closing and for requests.  Parked requests wait for nobody.
  */
 static int create_workqueues(void)
 {

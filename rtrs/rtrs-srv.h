@@ -11,7 +11,7 @@
  *
  *	rtrs_srv	 rtrs_srv_close() and every session
  *	rtrs_srv_sess	 its place in the service, and every path
- *	rtrs_srv_path	 its place in the session (until the end of the close work)
+ *	rtrs_srv_path	 its place in the session (until the end of its end work)
  *	rtrs_srv_con	 part of the path
  *	running request	 &rtrs_srv_path.inflight
  *
@@ -124,7 +124,7 @@ struct rtrs_srv_path;
  * @short_max: short answers in a message
  * @short_cqe: completion of a message of short answers
  *
- * Lives as long as its path; the close work takes queue pair and CM id away.
+ * Lives as long as its path; the end work takes queue pair and CM id away.
  */
 struct rtrs_srv_con {
 	struct rtrs_con		base;
@@ -329,8 +329,8 @@ struct rtrs_srv_bufs {
  * @fence: see there
  * @fenced: no request starts any more; written by @close_work only
  * @up_work: what follows INFO_REQ
- * @close_work: the end of the path
- * @idle: no request runs any more
+ * @close_work: nothing goes on any more but requests that run
+ * @end_work: no request runs any more
  * @published: @kobj is in sysfs; guarded by &rtrs_srv_sess.up_lock
  * @counted: part of &rtrs_srv_sess.nr_up; guarded by &rtrs_srv_sess.up_lock
  * @src: client address
@@ -340,7 +340,7 @@ struct rtrs_srv_bufs {
  * @name: `src@dst`
  * @cons: connections, by cid
  *
- * Created by the first connect request, freed at the end of its close work.  Until it is
+ * Created by the first connect request, freed at the end of its end work.  Until it is
  * complete and linked its state is CLOSED, from where nothing leads elsewhere.
  */
 struct rtrs_srv_path {
@@ -372,7 +372,7 @@ struct rtrs_srv_path {
 	bool				fenced;
 	struct work_struct		up_work;
 	struct work_struct		close_work;
-	struct completion		idle;
+	struct work_struct		end_work;
 	bool				published;
 	bool				counted;
 
@@ -401,7 +401,7 @@ struct rtrs_srv_path {
 extern struct rtrs_srv_conf rtrs_srv_conf;
 extern struct rtrs_time rtrs_srv_times[RTRS_HB_NR_TIMES];
 extern struct workqueue_struct *rtrs_srv_up_wq;		/* INFO_REQ, fence; wait for requests */
-extern struct workqueue_struct *rtrs_srv_close_wq;	/* ends of paths; wait for requests */
+extern struct workqueue_struct *rtrs_srv_close_wq;	/* ends of paths; wait for coming up */
 extern struct workqueue_struct *rtrs_srv_io_wq;		/* parked requests; wait for nobody */
 
 void rtrs_srv_get(struct rtrs_srv *srv);

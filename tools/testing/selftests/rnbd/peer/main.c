@@ -35,6 +35,7 @@ static const struct group groups[] = {
 	{ "fence", fence_tests },
 	{ "slow", slow_tests },
 	{ "stable", stable_tests },
+	{ "stuck", stuck_tests },
 	{ NULL, NULL }
 };
 

@@ -191,7 +191,7 @@ const char *ready_dev(struct path **path, struct dev *dev);
 
 extern const struct test interop_tests[], answer_tests[], refuse_tests[], limit_tests[];
 extern const struct test half_open_tests[], info_tests[], hostile_tests[], rnbd_tests[];
-extern const struct test slow_tests[], fence_tests[], stable_tests[];
+extern const struct test slow_tests[], fence_tests[], stable_tests[], stuck_tests[];
 
 /* What a case returns that cannot be tested with these parameters begins so. */
 #define SKIP	"skip: "

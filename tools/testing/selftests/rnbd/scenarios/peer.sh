@@ -6,6 +6,7 @@
 # a mainline client does, and what a hostile one might do, in the three ways of the server to
 # treat its buffers. After each case a second client must still find its data.
 . "${0%/*}/../lib.sh"
+. "${0%/*}/../lib-peer.sh"
 
 command -v rnbd-peer >/dev/null || skip_all "rnbd-peer is not built"
 rxe_up 2
@@ -16,27 +17,6 @@ late="delay $(null_blk_up 64) 0 $((1500 * LAB_SLOW))"
 slow=$(dm_up slow "0 $(sectors "$dev") $late")
 stable=$(dm_up stable "0 $(sectors "$dev") $late")
 want_stable_writes "$stable"
-
-# report SUFFIX < what rnbd-peer prints: its results become ours.
-report() {
-	local line name end=""
-	while IFS= read -r line; do
-		case $line in
-		"ok "*) test_ok "${line#ok }-$1" ;;
-		"skip "*)
-			name=${line#skip }
-			test_skip "${name%% #*}-$1" "${name#* # }"
-			;;
-		"not ok "*)
-			name=${line#not ok }
-			test_fail "${name%% #*}-$1" "${name#* # }"
-			;;
-		done) end=1 ;;
-		*) echo "${line/#[!#]/# &}" ;;
-		esac
-	done
-	[ -n "$end" ] || test_fail "rnbd-peer-$1" "ended early"
-}
 
 # one_way NAME GROUPS [PARAMETER...]: load the server with these, run the cases, unload.
 one_way() {
@@ -49,7 +29,7 @@ one_way() {
 	timeout $((600 * LAB_SLOW)) rnbd-peer "addr=$(addr_of 1)" "addr2=$(addr_of 1 1)" \
 		"dev=$dev" "slow=$slow" "stable=$stable" "big=$big" $groups \
 		>"$LAB_TMP/peer.out" || :
-	report "$name" <"$LAB_TMP/peer.out"
+	peer_report "$name" <"$LAB_TMP/peer.out"
 	unload rnbd_server 40
 	unload rtrs_server 40
 }
