@@ -10,7 +10,8 @@
  * The rest (queues, slots of sessions) is a small part of it with any sensible sizes.
  *
  * One address may have half of the half-open paths, so that a client that only begins to
- * connect cannot keep the others out.
+ * connect cannot keep the others out.  A path is half-open as long as its client has something
+ * to do: not when it waits for requests of other paths, or for its name.
  *
  * Failure: the request is rejected and the log names the limit; nothing else changes.
  */
@@ -29,7 +30,7 @@ MODULE_PARM_DESC(max_sessions, "Sessions at a time (default: 1024)");
 static uint max_half_open = 128;
 module_param(max_half_open, uint, 0444);
 MODULE_PARM_DESC(max_half_open,
-		 "Paths at a time that are not connected yet, half of them from one address (default: 128)");
+		 "Paths at a time whose client has not finished connecting, half of them from one address (default: 128)");
 
 static uint max_connections = RTRS_MAX_CON_NUM;
 module_param(max_connections, uint, 0444);
@@ -131,7 +132,7 @@ int rtrs_srv_limits_init(void)
 /**
  * struct usage - what some paths take
  * @paths: number of paths
- * @half_open: those of them that are CONNECTING
+ * @half_open: those of them whose client has not finished connecting
  */
 struct usage {
 	unsigned int	paths;
@@ -141,7 +142,8 @@ struct usage {
 static void add_path(struct usage *usage, const struct rtrs_srv_path *path)
 {
 	usage->paths++;
-	usage->half_open += rtrs_srv_path_state(path) == RTRS_SRV_CONNECTING;
+	usage->half_open += rtrs_srv_path_state(path) == RTRS_SRV_CONNECTING &&
+			    !READ_ONCE(path->complete);
 }
 
 static void add_paths(struct usage *all, struct usage *peer, const struct list_head *paths,

@@ -322,11 +322,12 @@ static void destroy_workqueues(void)
 
 /*
  * Three, because works of one kind wait for the end of others: closing for coming up,
- * coming up for closing and for requests.  Parked requests wait for nobody.
+ * coming up for closing and for requests.  Parked requests wait for nobody.  Paths that come
+ * up hold a worker each while they wait, so as many of them may run as there can be.
  */
 static int create_workqueues(void)
 {
-	rtrs_srv_up_wq = alloc_workqueue("rtrs_srv_up", WQ_UNBOUND, 0);
+	rtrs_srv_up_wq = alloc_workqueue("rtrs_srv_up", WQ_UNBOUND, WQ_MAX_ACTIVE);
 	rtrs_srv_close_wq = alloc_workqueue("rtrs_srv_close", WQ_UNBOUND, 0);
 	rtrs_srv_io_wq = alloc_workqueue("rtrs_srv_io", WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
 	if (rtrs_srv_up_wq && rtrs_srv_close_wq && rtrs_srv_io_wq)

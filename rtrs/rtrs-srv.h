@@ -315,6 +315,7 @@ struct rtrs_srv_bufs {
  * @ext: extensions in force
  * @nr_cons: number of @cons
  * @joins: the client has another path connected, as far as it knows
+ * @complete: the client has done its part of connecting; what is missing is ours
  * @kobj: directory in sysfs and the reference count; the last put may sleep
  * @uuid: identity of the path
  * @recon_cnt: which of the client's attempts it is
@@ -357,6 +358,7 @@ struct rtrs_srv_path {
 	/* life of the path */
 	u16				nr_cons;
 	bool				joins;
+	bool				complete;
 	struct kobject			kobj ____cacheline_aligned_in_smp;
 	uuid_t				uuid;
 	u16				recon_cnt;

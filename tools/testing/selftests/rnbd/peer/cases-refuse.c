@@ -232,8 +232,42 @@ static const char *timeout(void)
 	return rnbd_sess_info(other, 2, NULL);
 }
 
+/* A session that goes as soon as the slow disk has answered. */
+static const char *leave_session(struct path **path)
+{
+	struct io io = { .bytes = 4096, .data_len = 4096, .rw = OP_READ };
+	struct dev dev, other;
+
+	TRY(ready_dev(path, &other));
+	TRY(rnbd_open_slow(*path, &dev));
+	io.id = dev.id;
+	req_post(rnbd_io(*path, &io));
+	TRY(rnbd_verify(*path, other.id, 0, 31));
+	return path_disconnect(*path);
+}
+
+/* A client that has done its part does not count, although its path is not connected yet. */
+static const char *waits_for_name(void)
+{
+	struct path *left, *path, *other;
+
+	TRY(leave_session(&left));
+	path = path_new(env.addr, left->name);
+	TRY(first_con(path));
+	TRY(path_cons(path));
+	put_info_req(path->slots, path->name);
+	path_info_post(path, INFO_REQ_LEN);
+	other = fresh_path();
+	TRY(first_con(other));
+	EXPECT(!path->info_len, "only when the other one was connected");
+	TRY(path_info_wait(path));
+	TRY(path_open(other));
+	return rnbd_sess_info(other, 2, NULL);
+}
+
 const struct test half_open_tests[] = {
 	{ "one-address", one_address },
+	{ "waits-for-name", waits_for_name },
 	{ "timeout", timeout },
 	{ NULL }
 };

@@ -187,18 +187,29 @@ static void post_info_recv(struct path *path)
 		die("ibv_post_recv");
 }
 
-/* Send @len bytes of the first slot as INFO_REQ and wait for what comes of it. */
-const char *path_info_send(struct path *path, unsigned int len)
+/* Send @len bytes of the first slot as INFO_REQ. */
+void path_info_post(struct path *path, unsigned int len)
 {
-	uint64_t end = now_ms() + WAIT_MS;
-
 	path->info_len = 0;
 	post_info_recv(path);
 	con_send_bytes(&path->con[0], IBV_WR_SEND, path->slots, len);
+}
+
+const char *path_info_wait(struct path *path)
+{
+	uint64_t end = now_ms() + WAIT_MS;
+
 	while (!path->info_len && !path_is_lost(path) && now_ms() < end)
 		pump();
 	EXPECT(path->info_len, "no INFO_RSP: %s", path_is_lost(path) ? "path lost" : "silence");
 	return NULL;
+}
+
+/* Send it and wait for what comes of it. */
+const char *path_info_send(struct path *path, unsigned int len)
+{
+	path_info_post(path, len);
+	return path_info_wait(path);
 }
 
 const char *path_info(struct path *path)

@@ -130,6 +130,8 @@ void new_uuid(uint8_t uuid[UUID_LEN]);
 struct path *path_new(const char *addr, const char *name);
 const char *path_con(struct path *path, unsigned int cid);
 const char *path_cons(struct path *path);
+void path_info_post(struct path *path, unsigned int len);
+const char *path_info_wait(struct path *path);
 const char *path_info_send(struct path *path, unsigned int len);
 const char *path_info(struct path *path);
 const char *path_open(struct path *path);
