@@ -169,10 +169,14 @@ static int check_name(const struct rtrs_srv_sess *sess, const struct rdma_addr *
 	return 0;
 }
 
+static const struct sockaddr *client(const struct conn_request *req)
+{
+	return (const struct sockaddr *)&req->id->route.addr.dst_addr;
+}
+
 /* Checks 8 to 8c, before anything is allocated, and that connection 0 comes first (17.17). */
 static int check_new(const struct rtrs_srv_sess *sess, struct conn_request *req)
 {
-	const struct rdma_addr *addr = &req->id->route.addr;
 	int err;
 
 	if (req->msg.cid)
@@ -180,10 +184,9 @@ static int check_new(const struct rtrs_srv_sess *sess, struct conn_request *req)
 
 	err = within(req, rtrs_srv_limit_sess_paths(sess));
 	if (!err)
-		err = check_name(sess, addr);
+		err = check_name(sess, &req->id->route.addr);
 	if (!err)
-		err = within(req, rtrs_srv_limit_path(sess->srv, (const struct sockaddr *)
-						      &addr->dst_addr));
+		err = within(req, rtrs_srv_limit_path(sess->srv, client(req), &req->msg));
 	return err;
 }
 

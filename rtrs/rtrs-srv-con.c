@@ -13,6 +13,9 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/log2.h>
+#include <linux/sizes.h>
+
 #include "rtrs-fault.h"
 #include "rtrs-srv.h"
 
@@ -21,6 +24,13 @@
  * credits; but all registrations and INFO_RSP go out in one chain.
  */
 #define SERVICE_SEND_WRS	512
+
+/* What the memory of a connection is estimated by: about what Soft-RoCE takes. */
+#define SEND_BYTES	192	/* send work request of the largest kind, without its entries */
+#define RECV_BYTES	64	/* receive work request */
+#define CQE_BYTES	64	/* completion */
+#define OBJECT_BYTES	SZ_8K	/* queue pair, completion queue and CM id */
+#define RING_BYTES	(sizeof(struct rtrs_recv_slot) + sizeof(struct rtrs_msg_fence))
 
 /*
  * Work requests that one slot has in the send queue at most, in the usual cases: data,
@@ -32,11 +42,10 @@ static u32 send_wrs_per_slot(void)
 	return rtrs_srv_conf.revoke_always ? 5 : 3;
 }
 
-static u32 wanted_send_wrs(const struct rtrs_srv_con *con)
+static u32 wanted_send_wrs(u16 cid, unsigned int nr_mrs)
 {
-	if (!con->base.cid)
-		return max_t(u32, con->path->bufs.nr_mrs + 1, SERVICE_SEND_WRS) +
-		       RTRS_SRV_EXTRA_SEND_WRS;
+	if (!cid)
+		return max_t(u32, nr_mrs + 1, SERVICE_SEND_WRS) + RTRS_SRV_EXTRA_SEND_WRS;
 
 	return rtrs_srv_conf.queue_depth * send_wrs_per_slot() + RTRS_SRV_SIGNAL_INTERVAL;
 }
@@ -45,17 +54,56 @@ static u32 wanted_send_wrs(const struct rtrs_srv_con *con)
  * A client may have all its slots on one connection; what was consumed and is not yet
  * replaced comes on top.
  */
-static u32 nr_recvs(const struct rtrs_srv_con *con)
+static u32 nr_recvs(u16 cid)
 {
-	u32 nr = con->base.cid ? rtrs_srv_conf.queue_depth : RTRS_SERVICE_QUEUE_DEPTH;
+	u32 nr = cid ? rtrs_srv_conf.queue_depth : RTRS_SERVICE_QUEUE_DEPTH;
 
 	return nr + RTRS_SRV_RECV_BATCH;
 }
 
 /* One more on connection 0: INFO_REQ. */
-static u32 wanted_recv_wrs(const struct rtrs_srv_con *con)
+static u32 wanted_recv_wrs(u16 cid)
 {
-	return nr_recvs(con) + (con->base.cid ? 0 : 1);
+	return nr_recvs(cid) + (cid ? 0 : 1);
+}
+
+static u32 wanted_send_sge(u32 ext)
+{
+	return ext & RTRS_EXT_SHORT_ANSWER ? RTRS_ANSWER_BATCH : 1;
+}
+
+/* Devices have queues whose length is a power of two. */
+static u64 queue_memory(u32 nr, size_t bytes)
+{
+	return (u64)roundup_pow_of_two(nr) * bytes;
+}
+
+static u64 con_memory(u16 cid, u32 ext)
+{
+	u32 sends = wanted_send_wrs(cid, rtrs_srv_conf.new_rkey ? rtrs_srv_conf.queue_depth : 1);
+	u32 recvs = wanted_recv_wrs(cid);
+	u32 ring = !cid && ext & RTRS_EXT_PATH_FENCE ? RTRS_SERVICE_QUEUE_DEPTH : 0;
+
+	return sizeof(struct rtrs_srv_con) + OBJECT_BYTES +
+	       queue_memory(sends, SEND_BYTES + wanted_send_sge(ext) * sizeof(struct ib_sge)) +
+	       queue_memory(recvs, RECV_BYTES) + queue_memory(sends + recvs, CQE_BYTES) +
+	       ring * RING_BYTES;
+}
+
+/**
+ * rtrs_srv_cons_memory - estimate what the connections of a path take
+ * @nr: number of connections, at least 1
+ * @ext: extensions in force
+ *
+ * Queues of the sizes that are asked for; a device may have less.
+ *
+ * Context: any.
+ *
+ * Return: bytes.
+ */
+u64 rtrs_srv_cons_memory(unsigned int nr, u32 ext)
+{
+	return con_memory(0, ext) + (nr - 1) * con_memory(1, ext);
 }
 
 /**
@@ -119,9 +167,9 @@ int rtrs_srv_con_create(struct rtrs_srv_con *con, struct rdma_cm_id *id)
 	struct rtrs_srv_path *path = con->path;
 	struct rtrs_con_attr attr = {
 		.pd		= path->dev_user.pd,
-		.max_send_wr	= wanted_send_wrs(con),
-		.max_recv_wr	= wanted_recv_wrs(con),
-		.max_send_sge	= path->ext & RTRS_EXT_SHORT_ANSWER ? RTRS_ANSWER_BATCH : 1,
+		.max_send_wr	= wanted_send_wrs(con->base.cid, path->bufs.nr_mrs),
+		.max_recv_wr	= wanted_recv_wrs(con->base.cid),
+		.max_send_sge	= wanted_send_sge(path->ext),
 		.comp_vector	= con->base.cid,
 		.poll_ctx	= IB_POLL_WORKQUEUE,
 		.cq_priv	= con,
@@ -193,7 +241,7 @@ int rtrs_srv_con_post_recvs(struct rtrs_srv_con *con)
 	if (!con->base.cid && con->path->ext & RTRS_EXT_PATH_FENCE)
 		return post_service_recvs(con);
 	return rtrs_con_post_recv_empty(&con->base, &con->recv_cqe,
-					min(nr_recvs(con), con->base.recv_wr_max));
+					min(nr_recvs(con->base.cid), con->base.recv_wr_max));
 }
 
 /**

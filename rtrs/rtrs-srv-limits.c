@@ -6,8 +6,9 @@
  * before any buffer is allocated.  What counts is on the lists of the service under its
  * lock: paths of sessions, and those that have left theirs and are not freed yet.
  *
- * Memory is that of the chunks, known beforehand: slots times chunk size for every path.
- * The rest (queues, slots of sessions) is a small part of it with any sensible sizes.
+ * Memory is known beforehand: for every path that of its chunks, slots times chunk size, and an
+ * estimate of that of its connections, of which a client decides how many there are.  The rest
+ * (memory regions, slots of sessions) is a small part of it with any sensible sizes.
  *
  * One address may have half of the half-open paths, so that a client that only begins to
  * connect cannot keep the others out.  A path is half-open as long as its client has something
@@ -22,6 +23,8 @@
 #include <linux/sizes.h>
 
 #include "rtrs-srv.h"
+
+#define LEAST_CONS	2	/* of a path that carries requests */
 
 static uint max_sessions = 1024;
 module_param(max_sessions, uint, 0444);
@@ -43,12 +46,12 @@ MODULE_PARM_DESC(max_paths, "Paths of a session, 1..128 (default: 128)");
 static uint max_memory;
 module_param(max_memory, uint, 0444);
 MODULE_PARM_DESC(max_memory,
-		 "MiB of buffers of all paths (default: 0, half of the memory of the machine)");
+		 "MiB of all paths: buffers and connections (default: 0, half of the memory of the machine)");
 
 static uint max_peer_memory;
 module_param(max_peer_memory, uint, 0444);
 MODULE_PARM_DESC(max_peer_memory,
-		 "MiB of buffers of all paths from one address (default: 0, half of max_memory)");
+		 "MiB of all paths from one address (default: 0, half of max_memory)");
 
 enum limit {
 	MAX_SESSIONS,
@@ -69,9 +72,10 @@ static const struct rtrs_srv_limit limits[] = {
 	[MAX_PEER_MEMORY]	= { "max_peer_memory",	-ENOMEM },
 };
 
-static u64 path_memory(void)
+static u64 path_memory(unsigned int nr_cons, u32 ext)
 {
-	return (u64)rtrs_srv_conf.queue_depth * rtrs_srv_conf.chunk_size;
+	return (u64)rtrs_srv_conf.queue_depth * rtrs_srv_conf.chunk_size +
+	       rtrs_srv_cons_memory(nr_cons, ext);
 }
 
 /* ---- load ---- */
@@ -96,7 +100,7 @@ static int check_numbers(void)
 /* A default is large enough for one path; what was asked for must be. */
 static int set_memory(uint *limit, const char *name, u64 otherwise)
 {
-	uint one = DIV_ROUND_UP(path_memory(), SZ_1M);
+	uint one = DIV_ROUND_UP(path_memory(LEAST_CONS, rtrs_srv_conf.ext), SZ_1M);
 
 	if (!*limit)
 		*limit = clamp_t(u64, otherwise, one, UINT_MAX);
@@ -131,17 +135,17 @@ int rtrs_srv_limits_init(void)
 
 /**
  * struct usage - what some paths take
- * @paths: number of paths
- * @half_open: those of them whose client has not finished connecting
+ * @memory: bytes
+ * @half_open: number of those whose client has not finished connecting
  */
 struct usage {
-	unsigned int	paths;
+	u64		memory;
 	unsigned int	half_open;
 };
 
 static void add_path(struct usage *usage, const struct rtrs_srv_path *path)
 {
-	usage->paths++;
+	usage->memory += path_memory(path->nr_cons, path->ext);
 	usage->half_open += rtrs_srv_path_state(path) == RTRS_SRV_CONNECTING &&
 			    !READ_ONCE(path->complete);
 }
@@ -158,23 +162,26 @@ static void add_paths(struct usage *all, struct usage *peer, const struct list_h
 	}
 }
 
-static bool is_full(const struct usage *usage, uint mib)
+static bool fits(const struct usage *usage, u64 more, uint mib)
 {
-	return (usage->paths + 1) * path_memory() > (u64)mib * SZ_1M;
+	return usage->memory + more <= (u64)mib * SZ_1M;
 }
 
 /**
  * rtrs_srv_limit_path - may there be one more path
  * @srv: service
  * @client: address of the client
+ * @req: its request, for connection 0 of the path
  *
  * Context: process; &rtrs_srv.lock is held.
  *
  * Return: the limit that stands against it, or NULL.
  */
 const struct rtrs_srv_limit *rtrs_srv_limit_path(const struct rtrs_srv *srv,
-						 const struct sockaddr *client)
+						 const struct sockaddr *client,
+						 const struct rtrs_conn_req *req)
 {
+	u64 more = path_memory(req->cid_num, req->ext_offer & rtrs_srv_conf.ext);
 	struct usage all = {}, peer = {};
 	const struct rtrs_srv_sess *sess;
 
@@ -186,9 +193,9 @@ const struct rtrs_srv_limit *rtrs_srv_limit_path(const struct rtrs_srv *srv,
 
 	if (all.half_open >= max_half_open || peer.half_open >= DIV_ROUND_UP(max_half_open, 2))
 		return &limits[MAX_HALF_OPEN];
-	if (is_full(&all, max_memory))
+	if (!fits(&all, more, max_memory))
 		return &limits[MAX_MEMORY];
-	if (is_full(&peer, max_peer_memory))
+	if (!fits(&peer, more, max_peer_memory))
 		return &limits[MAX_PEER_MEMORY];
 	return NULL;
 }

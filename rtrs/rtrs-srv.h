@@ -433,7 +433,8 @@ struct rtrs_srv_limit {
 
 int rtrs_srv_limits_init(void);
 const struct rtrs_srv_limit *rtrs_srv_limit_path(const struct rtrs_srv *srv,
-						 const struct sockaddr *client);
+						 const struct sockaddr *client,
+						 const struct rtrs_conn_req *req);
 const struct rtrs_srv_limit *rtrs_srv_limit_sess(const struct rtrs_srv *srv);
 const struct rtrs_srv_limit *rtrs_srv_limit_sess_paths(const struct rtrs_srv_sess *sess);
 const struct rtrs_srv_limit *rtrs_srv_limit_cons(unsigned int nr);
@@ -511,6 +512,7 @@ static inline const struct rtrs_srv_chunk *rtrs_srv_slot_chunk(const struct rtrs
 /* ---- rtrs-srv-con.c ---- */
 
 void rtrs_srv_con_init(struct rtrs_srv_con *con, struct rtrs_srv_path *path, u16 cid);
+u64 rtrs_srv_cons_memory(unsigned int nr, u32 ext);
 int rtrs_srv_con_create(struct rtrs_srv_con *con, struct rdma_cm_id *id);
 void rtrs_srv_con_cancel(struct rtrs_srv_con *con);
 int rtrs_srv_con_post_recvs(struct rtrs_srv_con *con);

@@ -185,7 +185,22 @@ static const char *half_open_paths(void)
 	return rnbd_sess_info(other, 2, NULL);
 }
 
+/* Connections take memory, too; the most that the protocol allows take more than there is. */
+static const char *connections(void)
+{
+	struct path *path = fresh_path();
+
+	path->id.cid_num = 4096;
+	TRY(rejected(path, 0, -ENOMEM));
+	con_close(&path->con[0]);
+	path->id.cid_num = path->con_num;
+	TRY(first_con(path));
+	TRY(path_open(path));
+	return rnbd_sess_info(path, 2, NULL);
+}
+
 const struct test limit_tests[] = {
+	{ "connections", connections },
 	{ "sessions", sessions },
 	{ "half-open-paths", half_open_paths },
 	{ NULL }

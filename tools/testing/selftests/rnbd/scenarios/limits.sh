@@ -8,7 +8,7 @@
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 
-MIB=8 # of one path with the sizes below
+MIB=9 # 8 for the buffers of one path with the sizes below, and some of the last for connections
 rxe_up 3
 disk0=$(null_blk_up 16)
 disk1=$(null_blk_up 16)
@@ -141,6 +141,13 @@ check "max_memory-io-after-that" fio_verify "/dev/$disk" randwrite 4k-64k 8 1 50
 unmap_all max_memory
 disk=$(map_on two 2)
 unmap_all max_memory-another
+unload_server
+
+test_start "connections take memory"
+load_server max_memory=16 max_peer_memory=16 # the buffers of two paths, to the byte
+disk=$(map_on one 0)
+meets connections max_memory ENOMEM -12 add_on one 1
+unmap_all connections
 unload_server
 
 test_start "max_peer_memory"

@@ -12,7 +12,7 @@
 KNOBS=/sys/kernel/debug/rtrs_server
 
 rxe_up 2
-modprobe rtrs_server sess_queue_depth=32 max_memory=40 max_peer_memory=40 # of 10 paths
+modprobe rtrs_server sess_queue_depth=32 max_memory=47 max_peer_memory=47 # of 10 paths
 load_rnbd_server
 load_rnbd_client
 [ -d "$KNOBS" ] || mount -t debugfs debugfs /sys/kernel/debug
