@@ -29,6 +29,11 @@ struct conn_request {
 	const char		*limit;
 };
 
+static const struct sockaddr *client(const struct conn_request *req)
+{
+	return (const struct sockaddr *)&req->id->route.addr.dst_addr;
+}
+
 static void reject(const struct conn_request *req, int err)
 {
 	struct rtrs_msg_conn_rsp msg;
@@ -169,11 +174,6 @@ static int check_name(const struct rtrs_srv_sess *sess, const struct rdma_addr *
 	return 0;
 }
 
-static const struct sockaddr *client(const struct conn_request *req)
-{
-	return (const struct sockaddr *)&req->id->route.addr.dst_addr;
-}
-
 /* Checks 8 to 8c, before anything is allocated, and that connection 0 comes first (17.17). */
 static int check_new(const struct rtrs_srv_sess *sess, struct conn_request *req)
 {
@@ -215,7 +215,7 @@ static struct rtrs_srv_sess *find_or_create_sess(struct rtrs_srv *srv,
 	if (!req->msg.first_conn)
 		return ERR_PTR(-ENXIO);
 
-	err = within(req, rtrs_srv_limit_sess(srv));
+	err = within(req, rtrs_srv_limit_sess(srv, client(req)));
 	return err ? ERR_PTR(err) : rtrs_srv_sess_create(srv, &req->msg.paths_uuid);
 }
 

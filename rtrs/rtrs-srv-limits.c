@@ -10,9 +10,10 @@
  * estimate of that of its connections, of which a client decides how many there are.  The rest
  * (memory regions, slots of sessions) is a small part of it with any sensible sizes.
  *
- * One address may have half of the half-open paths, so that a client that only begins to
- * connect cannot keep the others out.  A path is half-open as long as its client has something
- * to do: not when it waits for requests of other paths, or for its name.
+ * One address may have half of the sessions and half of the half-open paths, so that one client
+ * cannot keep the others out.  A session is one of every address that it has a path from.  A
+ * path is half-open as long as its client has something to do: not when it waits for requests of
+ * other paths, or for its name.
  *
  * Failure: the request is rejected and the log names the limit; nothing else changes.
  */
@@ -28,7 +29,7 @@
 
 static uint max_sessions = 1024;
 module_param(max_sessions, uint, 0444);
-MODULE_PARM_DESC(max_sessions, "Sessions at a time (default: 1024)");
+MODULE_PARM_DESC(max_sessions, "Sessions at a time, half of them from one address (default: 1024)");
 
 static uint max_half_open = 128;
 module_param(max_half_open, uint, 0444);
@@ -71,6 +72,12 @@ static const struct rtrs_srv_limit limits[] = {
 	[MAX_MEMORY]		= { "max_memory",	-ENOMEM },
 	[MAX_PEER_MEMORY]	= { "max_peer_memory",	-ENOMEM },
 };
+
+/* What one address may have of what all may have: half, but not less than one. */
+static unsigned int share(unsigned int all)
+{
+	return all - all / 2;
+}
 
 static u64 path_memory(unsigned int nr_cons, u32 ext)
 {
@@ -191,7 +198,7 @@ const struct rtrs_srv_limit *rtrs_srv_limit_path(const struct rtrs_srv *srv,
 		add_paths(&all, &peer, &sess->paths, client);
 	add_paths(&all, &peer, &srv->leaving, client);
 
-	if (all.half_open >= max_half_open || peer.half_open >= DIV_ROUND_UP(max_half_open, 2))
+	if (all.half_open >= max_half_open || peer.half_open >= share(max_half_open))
 		return &limits[MAX_HALF_OPEN];
 	if (!fits(&all, more, max_memory))
 		return &limits[MAX_MEMORY];
@@ -200,19 +207,42 @@ const struct rtrs_srv_limit *rtrs_srv_limit_path(const struct rtrs_srv *srv,
 	return NULL;
 }
 
+static bool is_of(const struct rtrs_srv_sess *sess, const struct sockaddr *client)
+{
+	const struct rtrs_srv_path *path;
+
+	lockdep_assert_held(&sess->srv->lock);
+
+	list_for_each_entry(path, &sess->paths, entry) {
+		if (rtrs_addr_equal(client, (const struct sockaddr *)&path->src))
+			return true;
+	}
+	return false;
+}
+
 /**
  * rtrs_srv_limit_sess - may there be one more session
  * @srv: service
+ * @client: address of the client
  *
  * Context: process; &rtrs_srv.lock is held.
  *
  * Return: the limit that stands against it, or NULL.
  */
-const struct rtrs_srv_limit *rtrs_srv_limit_sess(const struct rtrs_srv *srv)
+const struct rtrs_srv_limit *rtrs_srv_limit_sess(const struct rtrs_srv *srv,
+						 const struct sockaddr *client)
 {
+	const struct rtrs_srv_sess *sess;
+	unsigned int peer = 0;
+
 	lockdep_assert_held(&srv->lock);
 
-	return srv->nr_sessions < max_sessions ? NULL : &limits[MAX_SESSIONS];
+	list_for_each_entry(sess, &srv->sessions, entry)
+		peer += is_of(sess, client);
+
+	if (srv->nr_sessions >= max_sessions || peer >= share(max_sessions))
+		return &limits[MAX_SESSIONS];
+	return NULL;
 }
 
 /**

@@ -435,7 +435,8 @@ int rtrs_srv_limits_init(void);
 const struct rtrs_srv_limit *rtrs_srv_limit_path(const struct rtrs_srv *srv,
 						 const struct sockaddr *client,
 						 const struct rtrs_conn_req *req);
-const struct rtrs_srv_limit *rtrs_srv_limit_sess(const struct rtrs_srv *srv);
+const struct rtrs_srv_limit *rtrs_srv_limit_sess(const struct rtrs_srv *srv,
+						 const struct sockaddr *client);
 const struct rtrs_srv_limit *rtrs_srv_limit_sess_paths(const struct rtrs_srv_sess *sess);
 const struct rtrs_srv_limit *rtrs_srv_limit_cons(unsigned int nr);
 

@@ -143,7 +143,7 @@ const struct test refuse_tests[] = {
 	{ NULL }
 };
 
-/* --- limits: with max_sessions=2, one of them the second client, and max_half_open=1 --- */
+/* --- limits: with max_sessions=3, one of them the second client, and max_half_open=1 --- */
 
 /* Connection 0, as soon as the server has done with what other cases left. */
 static const char *first_con(struct path *path)
@@ -160,13 +160,20 @@ static const char *first_con(struct path *path)
 	}
 }
 
+/* Two from one address, which is more than half, and one from another. */
 static const char *sessions(void)
 {
-	struct path *path = fresh_path();
+	struct path *path = fresh_path(), *other;
 
 	TRY(first_con(path));
 	TRY(path_open(path));
 	TRY(rejected(fresh_path(), 0, -ENOMEM));
+	other = fresh_path();
+	other->addr = env.addr2;
+	TRY(path_open(other));
+	other = fresh_path();
+	other->addr = env.addr2;
+	TRY(rejected(other, 0, -ENOMEM));
 	return rnbd_sess_info(path, 2, NULL);
 }
 

@@ -12,6 +12,8 @@ MIB=9 # 8 for the buffers of one path with the sizes below, and some of the last
 rxe_up 3
 disk0=$(null_blk_up 16)
 disk1=$(null_blk_up 16)
+disk2=$(null_blk_up 16)
+disk3=$(null_blk_up 16)
 load_rnbd_client
 params=/sys/module/rtrs_server/parameters
 
@@ -102,6 +104,32 @@ meets max_sessions max_sessions ENOMEM -12 map_errno two 0
 unmap_all max_sessions
 disk=$(map_on two 0)
 unmap_all max_sessions-another
+unload_server
+
+test_start "max_sessions, half of them from one address"
+load_server max_sessions=4
+disk=$(map_on one 0)
+other=$(map_on two 0 "$disk1")
+meets max_sessions-of-an-address max_sessions ENOMEM -12 map_errno three 0
+check_equal "max_sessions-path-of-another-address" OK "$(add_on two 1)"
+third=$(map_on three 1 "$disk2")
+check "max_sessions-session-of-another-address" state_is "$third" open
+check_equal "max_sessions-any-path-counts" ENOMEM "$(map_errno four 1)"
+fourth=$(map_on four 2 "$disk3")
+check "max_sessions-fourth" state_is "$fourth" open
+check_equal "max_sessions-of-all" ENOMEM "$(map_errno five 2)"
+rnbd_unmap "$other"
+check "max_sessions-second-is-gone" wait_for 10 gone "$RTRS_SRV/two"
+other=$(map_on five 0 "$disk1")
+check "max_sessions-place-is-free" state_is "$other" open
+unmap_all max_sessions-all
+unload_server
+
+test_start "as many as the numbers allow"
+load_server max_sessions=4294967295 max_half_open=4294967295
+disk=$(map_on one 0)
+check "max_sessions-largest" state_is "$disk" open
+unmap_all max_sessions-largest
 unload_server
 
 test_start "max_connections"

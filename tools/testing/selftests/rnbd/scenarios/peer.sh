@@ -39,5 +39,5 @@ one_way default "$groups fence stable ${PEER_SLOW:-slow}"
 one_way always_invalidate=N "$groups fence" always_invalidate=N sess_queue_depth=48
 one_way invalidate=always "$groups" invalidate=always sess_queue_depth=100
 one_way extensions=N answers extensions=N
-one_way limits limits max_sessions=2 max_half_open=1
+one_way limits limits max_sessions=3 max_half_open=1
 one_way max_half_open half-open max_half_open=2
