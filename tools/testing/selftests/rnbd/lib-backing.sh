@@ -31,7 +31,8 @@ null_blk_up() {
 }
 
 # brd_up COUNT SIZE_MB: loads brd with COUNT ram disks; prints all nodes, one a line. Where brd
-# is built in, its disks have the size that the kernel gives them.
+# is built in, its disks have the size that the kernel gives them, and those that are missing come
+# into being.
 brd_up() {
 	local n
 	if [ ! -d /sys/module/brd ] || [ -d /sys/module/brd/holders ]; then
@@ -39,9 +40,17 @@ brd_up() {
 		_undo_later wait_for 10 rmmod brd
 	fi
 	for ((n = 0; n < $1; n++)); do
+		[ -b "/dev/ram$n" ] || _brd_probe "$n"
 		wait_for 5 test -b "/dev/ram$n"
 		echo "/dev/ram$n"
 	done
+}
+
+# Who opens the number of a disk that there is not makes brd create it.
+_brd_probe() { # N
+	mknod "$LAB_TMP/ram" b 1 "$1"
+	: <"$LAB_TMP/ram"
+	rm "$LAB_TMP/ram"
 }
 
 # loop_up SIZE_MB [SECTOR_SIZE]: a loop device over a sparse file in LAB_TMP.
