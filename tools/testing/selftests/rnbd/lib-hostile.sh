@@ -163,6 +163,65 @@ reopen_case() {
 	check_equal "$1-again-then-honest" "OK open OK" "$got $(rnbd_attr rnbd0 state) $(read_errno)"
 }
 
+# reject_case NAME WANT: of the three connections of a path the last one is rejected. The errno reaches
+# who maps and who adds a path, at once, whatever the other connections do.
+reject_case() {
+	local start
+	test_start "$1"
+	ask arm "$1"
+	start=$(now_ms)
+	verdict "$1-map" "$2" "$(errno_of write "$MAP_DEVICE" "$(polled_text)")"
+	check "$1-map-at-once" test "$(($(now_ms) - start))" -lt $((10000 * LAB_SLOW))
+	check "$1-map-leaves-nothing" nothing_mapped
+	ask honest
+	check_equal "$1-map-then-honest" OK "$(errno_of write "$MAP_DEVICE" "$(polled_text)")"
+	ask arm "$1"
+	start=$(now_ms)
+	verdict "$1-add_path" "$2" "$(add_path 1)"
+	check "$1-add_path-at-once" test "$(($(now_ms) - start))" -lt $((10000 * LAB_SLOW))
+	check_equal "$1-add_path-leaves-the-other" "$(path_name 0) OK" \
+		"$(entries "$RTRS_CLT/$RNBD_SESS/paths") $(read_errno)"
+	ask honest
+	unmap_disk
+}
+polled_text() { map_text device_path=disk "$(path_args 0)" nr_poll_queues=1; }
+
+# close_case NAME WANT LINK...: a path is lost with the CLOSE of a disk. Over another path it is sent
+# again; without one there is no need to.
+close_case() {
+	local name=$1 want=$2 before got
+	shift 2
+	ask honest
+	map_errno "$@" >/dev/null
+	ask closes
+	before=$reply
+	ask arm "$name"
+	got=$(errno_of write /sys/block/rnbd0/rnbd/unmap_device normal)
+	ask closes
+	verdict "$name-$#" "OK, $(($# - 1)) answered" "$got, $((reply - before)) answered"
+	check "$name-$#-leaves-nothing" nothing_mapped
+}
+
+# tear_down_case NAME WANT RESULT: a mapping meets the tear-down of its session, which goes on for as long
+# as the server does not answer the disconnect.
+tear_down_case() {
+	local unmapper
+	ask honest
+	map_errno 0 >/dev/null
+	ask arm "$1"
+	errno_of write /sys/block/rnbd0/rnbd/unmap_device normal >"$LAB_TMP/unmap" &
+	unmapper=$!
+	ask fired 20000
+	# no request is sent any more, and the paths are being closed
+	check "$3-has-begun" wait_for 10 path_is 0 disconnected
+	check "$3-goes-on" kill -0 "$unmapper"
+	verdict "$3" "$2" "$(map_errno 0)"
+	wait "$unmapper"
+	check_equal "$3-unmap" OK "$(<"$LAB_TMP/unmap")"
+	check_equal "$3-new-disk" OK "$(read_errno)"
+	unmap_disk
+}
+
 # ids_case: while the link is down every disk gets the id that another one had. A disk keeps its data,
 # and a write that was held meanwhile reaches its own disk.
 ids_case() {

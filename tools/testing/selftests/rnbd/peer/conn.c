@@ -85,7 +85,8 @@ static void cm_event(struct con *con, const struct rdma_cm_event *event)
 		con->state = CON_REJECTED;
 		break;
 	case RDMA_CM_EVENT_DISCONNECTED:
-		rdma_disconnect(con->id);
+		if (con->path->deaf_until <= now_ms())
+			rdma_disconnect(con->id);
 		con->state = CON_LOST;
 		break;
 	case RDMA_CM_EVENT_TIMEWAIT_EXIT:

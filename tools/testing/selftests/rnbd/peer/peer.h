@@ -87,6 +87,7 @@ struct path {
 	uint32_t next_id;
 	unsigned int hb_in, hb_sent, hb_acked, keys_changed, batched, merged;
 	uint64_t last_hb;
+	uint64_t deaf_until;	/* a disconnect has no answer */
 	uint8_t *fence, fence_ack[FENCE_LEN];
 	uint32_t fence_seq;
 	bool fence_acked;

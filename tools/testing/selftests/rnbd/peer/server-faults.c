@@ -68,6 +68,15 @@ static const struct fault accept_faults[] = {
 	{ NULL }
 };
 
+/* Of a session that polls: while one connection is rejected, the one before it is in another state. */
+static const struct fault reject_faults[] = {
+	{ "reject-cid2-cid1-up", "2.4", "ENOSPC", .cid = 2, REJECT(-28) },
+	{ "reject-cid2-cid1-waits", "2.4", "ENOSPC", .cid = 2, .mute_cid = 1,
+	  .act = ACT_REJECT_ONE, .patch = { P(4, 2, (uint16_t)-28) } },
+	{ "reject-cid2-cid1-ends", "2.4", "ENOSPC", .cid = 2, .mute_cid = 1, REJECT(-28) },
+	{ NULL }
+};
+
 #define DESC(n, off)	(INFO_RSP_HDR + DESC_LEN * (n) + (off))
 #define CHUNKWISE	(MODE_AI | MODE_SHORT)
 
@@ -199,6 +208,18 @@ static const struct fault answer_faults[] = {
 	{ NULL }
 };
 
+/* The unmapping succeeds; the CLOSE is sent again if there is another path. */
+static const struct fault close_faults[] = {
+	{ "close-cut", "12.5", "lost", .act = ACT_CUT, ONCE },
+	{ "close-silence", "17.29", "lost", .act = ACT_DROP, ONCE },
+	{ NULL }
+};
+
+static const struct fault tear_down_faults[] = {
+	{ "close-then-deaf", "12.4", "OK", .act = ACT_DEAF, ONCE },
+	{ NULL }
+};
+
 static const struct fault heartbeat_faults[] = {
 	{ "heartbeat-silence", "11", "silence", .stage = AT_HEARTBEAT, .act = ACT_DROP, ONCE },
 	{ NULL }
@@ -243,6 +264,8 @@ static const struct {
 } groups[] = {
 	{ "accept", AT_ACCEPT, accept_faults }, { "info", AT_INFO, info_faults },
 	{ "sess-info", AT_SESS_INFO, sess_info_faults }, { "open", AT_OPEN, open_faults },
+	{ "reject", AT_ACCEPT, reject_faults }, { "close", AT_CLOSE, close_faults },
+	{ "tear-down", AT_CLOSE, tear_down_faults },
 	{ "answer", AT_ANSWER, answer_faults }, { "heartbeat", AT_HEARTBEAT, heartbeat_faults },
 	{ "fence", AT_FENCE, fence_faults },
 	{ "slow-map", AT_ACCEPT, slow_map_faults }, { "slow-fence", AT_FENCE, slow_fence_faults },
@@ -327,9 +350,10 @@ enum act fault_apply(struct outgoing *out)
 
 	if (fuzz_percent)
 		return fuzz_apply(out);
-	if (!f || f->stage != out->stage || (f->times && fault_fired >= f->times) ||
-	    (out->stage == AT_ACCEPT && f->cid != out->con->cid))
+	if (!f || f->stage != out->stage || (f->times && fault_fired >= f->times))
 		return ACT_SEND;
+	if (out->stage == AT_ACCEPT && f->cid != out->con->cid)
+		return f->mute_cid && f->mute_cid == out->con->cid ? ACT_DROP : ACT_SEND;
 	fault_fired++;
 	out->con->path->server->hit = true;
 	if (f->len > (int)out->len)

@@ -23,6 +23,7 @@ struct order {
 static uint8_t *disk_data[DISKS];
 static char disk_names[DISKS][256];
 static unsigned int id_shift;
+unsigned int closes_answered;
 
 static const char *parse(struct order *order, struct con *con, uint32_t imm)
 {
@@ -172,7 +173,7 @@ void server_shift_ids(void)
 }
 
 /* An answer with a structure of @len bytes, which is at the start of the chunk. */
-static void answer_struct(struct order *order, enum stage stage, unsigned int len)
+static enum act answer_struct(struct order *order, enum stage stage, unsigned int len)
 {
 	struct outgoing out = { .stage = stage, .con = order->con, .data = order->chunk,
 				.len = len };
@@ -181,11 +182,12 @@ static void answer_struct(struct order *order, enum stage stage, unsigned int le
 	if (act == ACT_CUT)
 		order->con->path->server->ending = true;
 	if (act == ACT_CUT || act == ACT_DROP)
-		return;
+		return act;
 	order->len = out.len < order->len ? out.len : order->len;
 	if (!order->len)
 		order->has_desc = false;
 	answer(order, out.err, stage);
+	return act;
 }
 
 static void do_open(struct order *order)
@@ -210,6 +212,16 @@ static void do_sess_info(struct order *order)
 	put16(order->chunk, RNBD_SESS_INFO_RSP);
 	order->chunk[4] = 2;
 	answer_struct(order, AT_SESS_INFO, SESS_INFO_LEN);
+}
+
+static void do_close(struct order *order)
+{
+	enum act act = answer_struct(order, AT_CLOSE, 0);
+
+	if (act != ACT_CUT && act != ACT_DROP)
+		closes_answered++;
+	if (act == ACT_DEAF)
+		order->con->path->deaf_until = now_ms() + DEAF_MS;
 }
 
 static int disk_io(const struct order *order)
@@ -259,7 +271,7 @@ static const char *serve(struct order *order)
 			answer(order, disk_io(order), AT_ANSWER);
 		return NULL;
 	case RNBD_CLOSE:
-		answer(order, 0, AT_OPEN);
+		do_close(order);
 		return NULL;
 	default:
 		return fail("message of type %u", type);

@@ -113,9 +113,9 @@ static void answer(struct con *con, struct outgoing *out)
 	struct rdma_conn_param param = { .rnr_retry_count = 7 };
 	enum act act = fault_apply(out);
 
-	if (act == ACT_REJECT) {
+	if (act == ACT_REJECT || act == ACT_REJECT_ONE) {
 		rdma_reject(con->id, out->len ? out->data : NULL, out->len);
-		con->path->server->ending = true;
+		con->path->server->ending = act == ACT_REJECT;
 		return;
 	}
 	if (act == ACT_DROP) {
@@ -226,6 +226,8 @@ static bool is_over(const struct path *path)
 {
 	unsigned int i;
 
+	if (path->deaf_until > now_ms())
+		return false;
 	for (i = 0; i < path->con_num; i++)
 		if (path->con[i].state == CON_LOST || path->con[i].state == CON_REJECTED)
 			return true;

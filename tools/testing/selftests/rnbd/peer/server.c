@@ -17,6 +17,7 @@
  *				ends it
  *	fuzzed			how many were since the start
  *	paths			how many there are
+ *	closes			how many CLOSE messages were answered since the start
  *	shift			give each disk an id that another one has had
  *	quit
  */
@@ -91,6 +92,8 @@ static void obey(const char *word, const char *arg, const char *arg2)
 		printf("unknown\n");
 	else if (!strcmp(word, "fuzzed"))
 		printf("%u\n", fuzz_count);
+	else if (!strcmp(word, "closes"))
+		printf("%u\n", closes_answered);
 	else if (!strcmp(word, "paths"))
 		printf("%u\n", count_paths());
 	else if (!strcmp(word, "fired") || !strcmp(word, "left"))

@@ -18,15 +18,19 @@
 #define ROOM		512	/* bytes that a message may have */
 #define DISK_SECTORS	4096
 #define DISKS		4
+#define DEAF_MS		2500	/* the client waits for 3 s */
 
 enum stage {
-	AT_ACCEPT, AT_INFO, AT_SESS_INFO, AT_OPEN, AT_ANSWER, AT_FENCE, AT_HEARTBEAT, STAGES
+	AT_ACCEPT, AT_INFO, AT_SESS_INFO, AT_OPEN, AT_CLOSE, AT_ANSWER, AT_FENCE, AT_HEARTBEAT,
+	STAGES
 };
 
 /* What to do with an outgoing message. */
 enum act {
 	ACT_SEND, ACT_DROP, ACT_CUT, ACT_REJECT, ACT_TWICE, ACT_EARLY, ACT_WITH_IMM, ACT_AS_WRITE,
 	ACT_ON_CON_0, ACT_WITH_KEY, ACT_WITHOUT_KEY,
+	ACT_REJECT_ONE,	/* and leave it to the client to end the path */
+	ACT_DEAF,	/* answer, then take no notice of the end of the path for a while */
 	/* something besides, in front of the honest answer */
 	ACT_ADD_HB, ACT_ADD_HB_KEY, ACT_ADD_SEND, ACT_ADD_INVAL, ACT_ADD_FENCE_ACK, ACT_ADD_INFO,
 };
@@ -59,6 +63,7 @@ struct fault {
 	enum stage stage;
 	enum act act;
 	unsigned int cid;	/* AT_ACCEPT: on which connection */
+	unsigned int mute_cid;	/* AT_ACCEPT: that one gets no answer; 0 none */
 	int len;		/* new length; 0 as it is, -1 none */
 	struct patch patch[PATCHES];
 	int err;		/* errno of the answer */
@@ -95,6 +100,7 @@ void server_bytes(struct con *con, const struct outgoing *out, enum ibv_wr_opcod
 /* server-io.c */
 void server_received(struct con *con, const struct ibv_wc *wc);
 void server_shift_ids(void);
+extern unsigned int closes_answered;
 
 /* server-faults.c */
 extern const struct fault *const fault_tables[];

@@ -36,6 +36,10 @@ each heartbeat_case heartbeat "" 0
 use_mode ai
 each map_case slow-map
 each io_case slow-fence "" 0 1
+each reject_case reject
+each close_case close "" 0
+each close_case close "" 0 1
+each tear_down_case tear-down "" abi31-map-during-tear-down
 ids_case
 again_cases accept-magic accept-depth-unlike-info reject-ebusy info-type info-cut -- \
 	open-block-0 open-physical-small open-errno open-type
