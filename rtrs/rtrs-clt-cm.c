@@ -163,9 +163,10 @@ static int step_wait(struct rtrs_clt_con *con)
 
 	wait_event_timeout(path->wait, !step_pending(con) || attempt_over(path),
 			   msecs_to_jiffies(RTRS_CM_TIMEOUT_MS));
-	if (!step_pending(con))
-		return con->cm_err;
-	return attempt_over(path) ? attempt_errno(path) : -ETIMEDOUT;
+	/* What has ended the attempt came first, and the server may have ended this step for it. */
+	if (attempt_over(path))
+		return attempt_errno(path);
+	return step_pending(con) ? -ETIMEDOUT : con->cm_err;
 }
 
 static int create_id(struct rtrs_clt_con *con)
