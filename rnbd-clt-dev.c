@@ -82,6 +82,7 @@ static void remove(struct rnbd_clt_dev *dev)
 	spin_unlock(&dev->sess->lock);
 	rnbd_clt_links_release(dev);
 	mutex_unlock(&rnbd_clt_lock);
+	cancel_delayed_work_sync(&dev->hold_work);
 }
 
 /*
@@ -124,6 +125,7 @@ static struct rnbd_clt_dev *create(struct rnbd_clt_session *sess,
 	strscpy(dev->path, opts->device_path, sizeof(dev->path));
 	dev->access_mode = opts->access_mode;
 	mutex_init(&dev->ctl_lock);
+	INIT_DELAYED_WORK(&dev->hold_work, rnbd_clt_hold_work);
 	INIT_DELAYED_WORK(&dev->abort_work, abort_work);
 	INIT_WORK(&dev->unmap_work, unmap_work);
 	INIT_WORK(&dev->unknown_work, rnbd_clt_dev_unknown_work);
@@ -151,6 +153,14 @@ static void set_unmapped(struct rnbd_clt_dev *dev)
 {
 	spin_lock(&dev->sess->lock);
 	WRITE_ONCE(dev->state, RNBD_CLT_DEV_UNMAPPED);
+	spin_unlock(&dev->sess->lock);
+}
+
+/* What waits finds the device unmapped. */
+static void end_hold(struct rnbd_clt_dev *dev)
+{
+	spin_lock(&dev->sess->lock);
+	rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
 	spin_unlock(&dev->sess->lock);
 }
 
@@ -361,7 +371,7 @@ void rnbd_clt_unmap_finish(struct rnbd_clt_dev *dev, enum rnbd_clt_unmap_mode mo
 
 	/* The last reference of the session shall be ours, not that of the disk. */
 	refcount_inc(&sess->users);
-	rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
+	end_hold(dev);
 	if (mode == RNBD_CLT_UNMAP_FORCE) {
 		queue_delayed_work(rnbd_clt_wq, &dev->abort_work, RNBD_CLT_ABORT_DELAY);
 		blk_mark_disk_dead(dev->gd);

@@ -9,7 +9,8 @@
  * Operation: a lost link closes the devices as ever, and their queues are quiesced.  What
  * the transport gives back because no path is left goes on the requeue list.  A device
  * that was opened again gets its queue back, and every request is built anew, with the
- * new device id.
+ * new device id.  Each device has its own time, which begins when it is closed: others
+ * may come back meanwhile and be lost again.
  *
  * Failure: when the time is over, when the server does not open the device again, or when
  * it is unmapped, the queue runs again and the requests find the device closed.
@@ -47,91 +48,66 @@ void rnbd_clt_hold_request(struct request *rq)
 	blk_mq_delay_kick_requeue_list(q, RETRY_MS);
 }
 
-static void start_holding(struct rnbd_clt_dev *dev)
-{
-	if (dev->hold != RNBD_CLT_HOLD_MAY || !dev->mapped || dev->state != RNBD_CLT_DEV_CLOSED)
-		return;
-	WRITE_ONCE(dev->hold, RNBD_CLT_HOLD_ON);
-	blk_mq_quiesce_queue_nowait(dev->gd->queue);
-}
-
-static void stop_holding(struct rnbd_clt_dev *dev, enum rnbd_clt_hold next)
-{
-	bool held = dev->hold == RNBD_CLT_HOLD_ON;
-
-	lockdep_assert_held(&dev->sess->lock);
-	WRITE_ONCE(dev->hold, next);
-	if (held)
-		blk_mq_unquiesce_queue(dev->gd->queue);
-}
-
-/*
- * A hold time that is set later is for the next loss.  A device that is being mapped or
- * unmapped is not meant.
- */
-static void stop_all(struct rnbd_clt_session *sess)
-{
-	struct rnbd_clt_dev *dev;
-
-	lockdep_assert_held(&sess->lock);
-	list_for_each_entry(dev, &sess->devs, entry) {
-		if (dev->state != RNBD_CLT_DEV_CLOSED)
-			continue;
-		if (dev->hold == RNBD_CLT_HOLD_ON)
-			rnbd_clt_log(pr_err, dev, "I/O has waited long enough, fails now\n");
-		stop_holding(dev, RNBD_CLT_HOLD_OVER);
-	}
-}
-
-/**
- * rnbd_clt_hold_start() - the link is lost: devices that were open hold from now on
- * @sess: session, whose devices are closed
- * @newly_closed: some of them were open until now
- *
- * Context: the caller holds &rnbd_clt_session.lock.
- */
-void rnbd_clt_hold_start(struct rnbd_clt_session *sess, bool newly_closed)
-{
-	struct rnbd_clt_dev *dev;
-
-	lockdep_assert_held(&sess->lock);
-	if (!newly_closed)
-		return;
-	if (!sess->hold_ms) {
-		stop_all(sess);
-		return;
-	}
-	list_for_each_entry(dev, &sess->devs, entry)
-		start_holding(dev);
-	mod_delayed_work(rnbd_clt_wq, &sess->hold_work, msecs_to_jiffies(sess->hold_ms));
-}
-
 /**
  * rnbd_clt_hold_end() - a device is open again, or will not be
  * @dev: device
  * @hold: %RNBD_CLT_HOLD_MAY, for the next loss of the link, or %RNBD_CLT_HOLD_OVER
  *
- * Context: process; does not sleep.
+ * Context: the caller holds &rnbd_clt_session.lock.
  */
 void rnbd_clt_hold_end(struct rnbd_clt_dev *dev, enum rnbd_clt_hold hold)
 {
-	spin_lock(&dev->sess->lock);
-	stop_holding(dev, hold);
-	spin_unlock(&dev->sess->lock);
+	bool held = dev->hold == RNBD_CLT_HOLD_ON;
+
+	lockdep_assert_held(&dev->sess->lock);
+	cancel_delayed_work(&dev->hold_work);
+	WRITE_ONCE(dev->hold, hold);
+	if (held)
+		blk_mq_unquiesce_queue(dev->gd->queue);
 }
 
 /**
- * rnbd_clt_hold_work() - the hold time is over
- * @work: &rnbd_clt_session.hold_work
+ * rnbd_clt_hold_start() - a device was closed with the link: it holds from now on
+ * @dev: device that was open until now
+ *
+ * A hold time that is set later is for the next loss.  A device that is still being
+ * mapped has no queue that could be quiesced; its requests come back again and again.
+ *
+ * Context: the caller holds &rnbd_clt_session.lock.
+ */
+void rnbd_clt_hold_start(struct rnbd_clt_dev *dev)
+{
+	struct rnbd_clt_session *sess = dev->sess;
+
+	lockdep_assert_held(&sess->lock);
+	if (!sess->hold_ms) {
+		rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
+		return;
+	}
+	queue_delayed_work(rnbd_clt_wq, &dev->hold_work, msecs_to_jiffies(sess->hold_ms));
+	if (!dev->mapped)
+		return;
+	WRITE_ONCE(dev->hold, RNBD_CLT_HOLD_ON);
+	blk_mq_quiesce_queue_nowait(dev->gd->queue);
+}
+
+/**
+ * rnbd_clt_hold_work() - the hold time of a device is over
+ * @work: &rnbd_clt_dev.hold_work
  *
  * Context: process.
  */
 void rnbd_clt_hold_work(struct work_struct *work)
 {
-	struct rnbd_clt_session *sess = container_of(to_delayed_work(work),
-						     struct rnbd_clt_session, hold_work);
+	struct rnbd_clt_dev *dev = container_of(to_delayed_work(work), struct rnbd_clt_dev,
+						hold_work);
 
-	spin_lock(&sess->lock);
-	stop_all(sess);
-	spin_unlock(&sess->lock);
+	spin_lock(&dev->sess->lock);
+	/* Pending: it has been opened and closed again just now. */
+	if (dev->state == RNBD_CLT_DEV_CLOSED && !delayed_work_pending(&dev->hold_work)) {
+		if (dev->hold == RNBD_CLT_HOLD_ON)
+			rnbd_clt_log(pr_err, dev, "I/O has waited long enough, fails now\n");
+		rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
+	}
+	spin_unlock(&dev->sess->lock);
 }

@@ -33,11 +33,9 @@ static void send_uevent(struct rnbd_clt_dev *dev, enum kobject_action action)
 	kobject_uevent(&disk_to_dev(dev->gd)->kobj, action);
 }
 
-/* Returns whether there was an open one. */
-static bool close_all(struct rnbd_clt_session *sess)
+static void close_all(struct rnbd_clt_session *sess)
 {
 	struct rnbd_clt_dev *dev;
-	bool any = false;
 
 	lockdep_assert_held(&sess->lock);
 	list_for_each_entry(dev, &sess->devs, entry) {
@@ -45,9 +43,8 @@ static bool close_all(struct rnbd_clt_session *sess)
 			continue;
 		WRITE_ONCE(dev->state, RNBD_CLT_DEV_CLOSED);
 		dev->offline = dev->mapped;
-		any = true;
+		rnbd_clt_hold_start(dev);
 	}
-	return any;
 }
 
 /**
@@ -66,7 +63,7 @@ void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev)
 	sess->link_up = ev == RTRS_CLT_LINK_UP;
 	if (!sess->link_up) {
 		WRITE_ONCE(sess->link_gen, sess->link_gen + 1);
-		rnbd_clt_hold_start(sess, close_all(sess));
+		close_all(sess);
 	}
 	spin_unlock(&sess->lock);
 
@@ -155,13 +152,13 @@ static int reopen(struct rnbd_clt_dev *dev, u32 link_gen)
 		spin_lock(&sess->lock);
 		dev->tried_gen = link_gen - 1;
 		spin_unlock(&sess->lock);
+	} else if (err) {
+		rnbd_clt_log(pr_err, dev, "not opened again: %d\n", err);
+		spin_lock(&sess->lock);
+		rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
+		spin_unlock(&sess->lock);
 	}
 	mutex_unlock(&dev->ctl_lock);
-
-	if (err && err != -ECONNABORTED) {
-		rnbd_clt_log(pr_err, dev, "not opened again: %d\n", err);
-		rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
-	}
 	return err;
 }
 
@@ -218,6 +215,7 @@ static int publish(struct rnbd_clt_dev *dev, u32 device_id, u32 link_gen)
 		dev->open_gen = link_gen;
 		/* Pairs with the acquire in prepare_io(). */
 		smp_store_release(&dev->state, RNBD_CLT_DEV_OPEN);
+		rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_MAY);
 	}
 	spin_unlock(&sess->lock);
 	return err;
@@ -300,7 +298,6 @@ int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
 		rnbd_clt_log(pr_info, dev, "grown on the server from %llu to %llu sectors\n",
 			     (u64)old, geo.nsectors);
 	set_capacity_and_notify(dev->gd, geo.nsectors);
-	rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_MAY);
 	rnbd_clt_log(pr_info, dev, "open again\n");
 	send_uevent(dev, KOBJ_ONLINE);
 	return 0;

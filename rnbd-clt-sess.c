@@ -73,7 +73,6 @@ static void destroy(struct rnbd_clt_session *sess)
 	sess->running = false;
 	spin_unlock(&sess->lock);
 	cancel_work_sync(&sess->link_work);
-	cancel_delayed_work_sync(&sess->hold_work);
 
 	rnbd_clt_queues_stop(sess);
 	rtrs_clt_close(sess->clt);
@@ -131,7 +130,6 @@ static struct rnbd_clt_session *alloc_sess(const char *name)
 	spin_lock_init(&sess->lock);
 	sess->link_up = true;
 	INIT_WORK(&sess->link_work, rnbd_clt_link_work);
-	INIT_DELAYED_WORK(&sess->hold_work, rnbd_clt_hold_work);
 	INIT_WORK(&sess->destroy_work, destroy_work);
 	return sess;
 }

@@ -87,7 +87,6 @@ enum rnbd_clt_sess_state {
  * @link_up: a path is connected
  * @running: @link_work may be queued
  * @hold_ms: how long I/O of devices waits for the link; 0: not at all
- * @hold_work: that time is over
  * @info_gen: link generation of the last SESS_INFO, used by @link_work only
  * @ver: agreed protocol version
  * @link_work: tells about closed devices and opens them again
@@ -115,7 +114,6 @@ struct rnbd_clt_session {
 	bool			link_up;
 	bool			running;
 	unsigned int		hold_ms;
-	struct delayed_work	hold_work;
 
 	u32			info_gen;
 	u8			ver;
@@ -151,6 +149,7 @@ enum rnbd_clt_hold {
  * @mapped: everything is in place, the device may be unmapped, ditto
  * @offline: state went to CLOSED, users have not been told yet, ditto
  * @hold: see there, ditto
+ * @hold_work: its I/O has waited long enough; queued under &rnbd_clt_session.lock
  * @unknown_id: device id that the server does not know any more
  * @unknown_work: closes the device if that is its id
  * @entry: on &rnbd_clt_session.devs, until the server has been told to close
@@ -176,6 +175,7 @@ struct rnbd_clt_dev {
 	bool			mapped;
 	bool			offline;
 	enum rnbd_clt_hold	hold;
+	struct delayed_work	hold_work;
 	u32			unknown_id;
 	struct work_struct	unknown_work;
 	struct list_head	entry;
@@ -286,7 +286,7 @@ void rnbd_clt_dev_unknown_work(struct work_struct *work);
 
 bool rnbd_clt_holds(const struct rnbd_clt_dev *dev);
 void rnbd_clt_hold_request(struct request *rq);
-void rnbd_clt_hold_start(struct rnbd_clt_session *sess, bool newly_closed);
+void rnbd_clt_hold_start(struct rnbd_clt_dev *dev);
 void rnbd_clt_hold_end(struct rnbd_clt_dev *dev, enum rnbd_clt_hold hold);
 void rnbd_clt_hold_work(struct work_struct *work);
 
