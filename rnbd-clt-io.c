@@ -87,6 +87,9 @@ static void complete_rq(struct request *rq)
 			     op_is_write(rq->cmd_flags) ? "write" : "read", blk_rq_bytes(rq),
 			     (u64)blk_rq_pos(rq), clt_rq->err);
 	}
+	/* An admin message that took too long is what has cost the last path. */
+	if (!dev && clt_rq->err == -ECONNABORTED && clt_rq->timed_out)
+		clt_rq->err = -ETIMEDOUT;
 	forget_time_out(rq);
 	blk_mq_end_request(rq, rnbd_errno_to_status(clt_rq->err));
 }

@@ -13,7 +13,9 @@
  *
  * Failure: an answer that belongs to a generation that is over is worth nothing and
  * counts as -ECONNABORTED.  A device that the server does not open again, or that came
- * back as something else, stays closed until remap_device or the next link up.  A path
+ * back as something else, stays closed until remap_device or the next link up.  The link
+ * up behind a loss that an administrative message has caused, by its time-out, is none
+ * for the devices whose opening has timed out: they would cause the next loss.  A path
  * can be lost while the next one, which keeps the link up, is not connected yet: what is
  * sent in between fails like that, too, and no event follows, so it is tried again.
  */
@@ -95,7 +97,10 @@ static struct rnbd_clt_dev *pick_offline(struct rnbd_clt_session *sess)
 	return found;
 }
 
-/* A closed device not yet tried over the present link, with a reference on its disk. */
+/*
+ * A closed device not yet tried over the link of @link_gen, with a reference on its disk;
+ * none if that link is gone.
+ */
 static struct rnbd_clt_dev *pick_closed(struct rnbd_clt_session *sess, u32 link_gen)
 {
 	struct rnbd_clt_dev *dev, *found = NULL;
@@ -103,7 +108,7 @@ static struct rnbd_clt_dev *pick_closed(struct rnbd_clt_session *sess, u32 link_
 	spin_lock(&sess->lock);
 	list_for_each_entry(dev, &sess->devs, entry) {
 		if (!dev->mapped || dev->state != RNBD_CLT_DEV_CLOSED ||
-		    dev->tried_gen == link_gen)
+		    dev->tried_gen == link_gen || sess->link_gen != link_gen)
 			continue;
 		dev->tried_gen = link_gen;
 		get_device(disk_to_dev(dev->gd));
@@ -123,6 +128,22 @@ static void tell_offline(struct rnbd_clt_session *sess)
 		send_uevent(dev, KOBJ_OFFLINE);
 		put_disk(dev->gd);
 	}
+}
+
+/*
+ * If that has cost the last path, it is not for the sake of slow devices that the link
+ * comes back.
+ */
+static void message_timed_out(struct rnbd_clt_session *sess)
+{
+	struct rnbd_clt_dev *dev;
+
+	rtrs_clt_link_flush(sess->clt);
+	spin_lock(&sess->lock);
+	list_for_each_entry(dev, &sess->devs, entry)
+		if (dev->slow)
+			dev->tried_gen = sess->link_gen;
+	spin_unlock(&sess->lock);
 }
 
 static int tell_server(struct rnbd_clt_session *sess, u32 link_gen)
@@ -176,6 +197,10 @@ static bool reopen_all(struct rnbd_clt_session *sess)
 		if (err != -ECONNABORTED)	/* the others are not concerned */
 			err = 0;
 	}
+	if (err == -ETIMEDOUT) {
+		message_timed_out(sess);
+		err = -ECONNABORTED;	/* there is more to do, if there is a link */
+	}
 	return err != -ECONNABORTED;
 }
 
@@ -216,6 +241,7 @@ static int publish(struct rnbd_clt_dev *dev, u32 device_id, u32 link_gen)
 		/* Pairs with the acquire in prepare_io(). */
 		smp_store_release(&dev->state, RNBD_CLT_DEV_OPEN);
 		rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_MAY);
+		dev->slow = false;
 	}
 	spin_unlock(&sess->lock);
 	return err;
@@ -269,6 +295,17 @@ int rnbd_clt_dev_open(struct rnbd_clt_dev *dev, struct rnbd_geometry *geo)
 	return err;
 }
 
+/* It stays closed until it is opened by hand, or the link was lost for another cause. */
+static void set_slow(struct rnbd_clt_dev *dev)
+{
+	struct rnbd_clt_session *sess = dev->sess;
+
+	spin_lock(&sess->lock);
+	dev->slow = true;
+	spin_unlock(&sess->lock);
+	message_timed_out(sess);
+}
+
 /**
  * rnbd_clt_dev_reopen() - open a closed device again
  * @dev: device; does nothing unless CLOSED
@@ -286,6 +323,8 @@ int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
 	if (READ_ONCE(dev->state) != RNBD_CLT_DEV_CLOSED)
 		return 0;
 	err = rnbd_clt_dev_open(dev, &geo);
+	if (err == -ETIMEDOUT)
+		set_slow(dev);
 	if (err)
 		return err;
 

@@ -146,6 +146,7 @@ enum rnbd_clt_hold {
  * @gd: disk; its count is the only one of the device, and its release frees both
  * @open_gen: link generation of @device_id, guarded by &rnbd_clt_session.lock
  * @tried_gen: link generation of the last try to open it again, ditto
+ * @slow: the server did not open it in time, ditto
  * @mapped: everything is in place, the device may be unmapped, ditto
  * @offline: state went to CLOSED, users have not been told yet, ditto
  * @hold: see there, ditto
@@ -172,6 +173,7 @@ struct rnbd_clt_dev {
 	struct gendisk		*gd;
 	u32			open_gen;
 	u32			tried_gen;
+	bool			slow;
 	bool			mapped;
 	bool			offline;
 	enum rnbd_clt_hold	hold;

@@ -12,6 +12,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/export.h>
 #include <linux/workqueue.h>
 
 #include "rtrs-clt.h"
@@ -201,6 +202,20 @@ void rtrs_clt_link_forgotten(struct rtrs_clt *clt)
 	}
 	rcu_read_unlock();
 }
+
+/**
+ * rtrs_clt_link_flush - wait until the user has handled all events so far
+ * @clt: session
+ *
+ * A request that ends for want of a path does so behind the loss of the last one, so its
+ * sender knows after this whether that loss was an event.  May sleep; not from inside an
+ * event.
+ */
+void rtrs_clt_link_flush(struct rtrs_clt *clt)
+{
+	flush_work(&clt->link_work);
+}
+EXPORT_SYMBOL_GPL(rtrs_clt_link_flush);
 
 /**
  * rtrs_clt_link_init - prepare the events of a new session

@@ -191,6 +191,7 @@ void rtrs_clt_batch_post(struct rtrs_clt_batch *batch);
 int rtrs_clt_poll(struct rtrs_clt *clt, u16 queue);
 void rtrs_clt_timed_out(struct rtrs_clt *clt, struct rtrs_clt_req *req,
 			enum rtrs_clt_fate fate);
+void rtrs_clt_link_flush(struct rtrs_clt *clt);
 
 /* ---- server: rtrs-srv.c, rtrs-srv-io.c ---- */
 

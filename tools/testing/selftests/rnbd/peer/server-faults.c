@@ -119,7 +119,7 @@ static const struct fault sess_info_faults[] = {
 	{ "sess-info-no-data", "R3.2", "EINVAL", .len = -1 },
 	{ "sess-info-errno", "R9", "ENOSPC", .err = 28 },
 	{ "sess-info-cut", "R10.1", "ECONNRESET|ECONNABORTED|ECOMM", .act = ACT_CUT },
-	{ "sess-info-silence", "17.29", "ECONNABORTED", .act = ACT_DROP },
+	{ "sess-info-silence", "17.29", "ETIMEDOUT", .act = ACT_DROP },
 	{ NULL }
 };
 
@@ -161,7 +161,7 @@ static const struct fault open_faults[] = {
 	{ "open-errno", "R5.1", "EPERM", .err = 1 },
 	{ "open-errno-511", "R9", "511", .err = 511 },
 	{ "open-cut", "R10.1", "ECONNRESET|ECONNABORTED|ECOMM", .act = ACT_CUT },
-	{ "open-silence", "R13.25", "ECONNABORTED", .act = ACT_DROP },
+	{ "open-silence", "R13.25", "ETIMEDOUT", .act = ACT_DROP },
 	{ NULL }
 };
 

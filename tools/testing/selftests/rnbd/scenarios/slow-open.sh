@@ -1,14 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=240 kernel=any,uml
+# lab: guests=1 timeout=240 kernel=any,uml debug=yes
 #
 #	server: two null_blk, a loop device over one of them ---- one link ---- client: rnbd0, rnbd1
 #
-# A device that the server takes long to open when the link is back: what waits for it still ends in
-# its time when the link is lost again.
+# A device that the server takes long to open when the link is back: what waits for another device
+# still ends in its time, and the session does not lose its link again and again for it.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 . "${0%/*}/../lib-path.sh"
+
+DELAY=/sys/kernel/debug/rtrs_fault/delay
 
 # slow: who opens the loop device from now on waits until it is quick again.
 slow() {
@@ -31,6 +33,7 @@ reading() {
 	{ errno_of pread "/dev/$1" 0 4096 direct; since "$start"; } >"$LAB_TMP/.$1"
 	mv "$LAB_TMP/.$1" "$LAB_TMP/$1"
 }
+lost() { cut -d' ' -f1 "$(clt_path 0)/stats/reconnects"; }
 both_are_open() { state_is "$a" open && state_is "$b" open; } # condition
 
 rxe_up
@@ -67,3 +70,37 @@ check "hold-in-its-own-time" test "$took" -lt $((hold * 3 / 2))
 quick
 check_equal "hold-link-back-again" OK "$(path_do 0 reconnect)"
 check "hold-both-are-open" wait_for 30 both_are_open
+sess_attr hold_time_ms 0
+
+test_start "a device that is never opened in time"
+if [ ! -e $DELAY ]; then
+	test_skip "slow" "this kernel has no fault injection in debugfs"
+	exit 0
+fi
+sess_attr request_timeout_ms 2000
+check_equal "slow-link-lost" OK "$(path_do 0 disconnect)"
+check "slow-closed" wait_for 10 state_is "$b" closed
+# the third of three messages: SESS_INFO, OPEN of the one device, OPEN of the other
+echo $((5000 * LAB_SLOW)) >$DELAY/../delay_ms
+echo 3 >$DELAY/interval
+echo -1 >$DELAY/times
+echo 0 >$DELAY/verbose
+echo 100 >$DELAY/probability
+before=$(lost)
+check_equal "slow-link-back" OK "$(path_do 0 reconnect)"
+check "slow-the-other-is-open" wait_for 10 state_is "$a" open
+check "slow-link-lost-for-it" wait_for 10 state_is "$a" closed
+check "slow-the-other-is-open-again" wait_for $((30 * LAB_SLOW)) state_is "$a" open
+sleep 4 # twice the time after which it would cost the path again
+check "slow-the-other-stays-open" state_is "$a" open
+check "slow-stays-closed" state_is "$b" closed
+check_equal "slow-link-lost-once" $((before + 2)) "$(lost)"
+check "slow-is-logged" log_has "<$loop@$RNBD_SESS> not opened again: -110"
+echo 0 >$DELAY/probability
+check_equal "slow-the-other-works" OK "$(errno_of pread "/dev/$a" 0 4096 direct)"
+check "slow-is-still-closed" state_is "$b" closed
+check_equal "slow-link-lost-for-another-cause" OK "$(path_do 0 disconnect)"
+check "slow-the-other-is-closed" wait_for 10 state_is "$a" closed
+check_equal "slow-link-back-again" OK "$(path_do 0 reconnect)"
+check "slow-both-are-open" wait_for 10 both_are_open
+check "slow-fio" fio_verify "/dev/$b" randwrite 4k-32k 16 1 100
