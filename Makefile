@@ -22,6 +22,7 @@ rnbd-client-y :=		\
 	rnbd-clt-disk.o		\
 	rnbd-clt-hold.o		\
 	rnbd-clt-io.o		\
+	rnbd-clt-left.o		\
 	rnbd-clt-link.o		\
 	rnbd-clt-msg.o		\
 	rnbd-clt-nr.o		\

@@ -217,6 +217,7 @@ static int open_first(struct rnbd_clt_dev *dev)
 	struct rnbd_geometry geo;
 	int err;
 
+	rnbd_clt_left_take(dev);
 	err = rnbd_clt_dev_open(dev, &geo);
 	if (err) {
 		rnbd_clt_log(pr_err, dev, "map_device: cannot be opened on the server: %d\n", err);
@@ -233,7 +234,7 @@ static int bring_up(struct rnbd_clt_dev *dev)
 
 	err = open_first(dev);
 	if (err)
-		return err;
+		goto close;
 	err = rnbd_clt_disk_create(dev);
 	if (err)
 		goto close;

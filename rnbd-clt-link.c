@@ -197,6 +197,8 @@ static bool reopen_all(struct rnbd_clt_session *sess)
 		if (err != -ECONNABORTED)	/* the others are not concerned */
 			err = 0;
 	}
+	if (!err)
+		err = rnbd_clt_left_close(sess, link_gen);
 	if (err == -ETIMEDOUT) {
 		message_timed_out(sess);
 		err = -ECONNABORTED;	/* there is more to do, if there is a link */
@@ -262,6 +264,15 @@ static bool same_geometry(struct rnbd_clt_dev *dev, const struct rnbd_geometry *
 	       geo->writeback == old->writeback && geo->fua == old->fua;
 }
 
+/* What was not sent can be made up for when the link is back. */
+static int close_id(struct rnbd_clt_dev *dev, u32 link_gen, u32 device_id)
+{
+	int err = rnbd_clt_msg_close(dev->sess, link_gen, device_id);
+
+	dev->left = err == -ECONNABORTED;
+	return err;
+}
+
 /**
  * rnbd_clt_dev_open() - open a device on the server and let I/O in
  * @dev: device, INIT or CLOSED
@@ -277,7 +288,9 @@ int rnbd_clt_dev_open(struct rnbd_clt_dev *dev, struct rnbd_geometry *geo)
 	u32 link_gen = READ_ONCE(dev->sess->link_gen);
 	int err;
 
-	err = rnbd_clt_msg_open(dev, link_gen, geo);
+	err = rnbd_clt_msg_open(dev->sess, dev->path, dev->access_mode, link_gen, geo);
+	if (!err || err == -ECONNABORTED || err == -ETIMEDOUT)
+		dev->left = true;
 	if (err)
 		return err;
 	if (!same_geometry(dev, geo)) {
@@ -291,7 +304,7 @@ int rnbd_clt_dev_open(struct rnbd_clt_dev *dev, struct rnbd_geometry *geo)
 		err = publish(dev, geo->device_id, link_gen);
 	}
 	if (err)
-		rnbd_clt_msg_close(dev->sess, link_gen, geo->device_id);
+		close_id(dev, link_gen, geo->device_id);
 	return err;
 }
 
@@ -356,8 +369,8 @@ static bool link_lasts(struct rnbd_clt_session *sess, u32 link_gen)
  * rnbd_clt_dev_close() - tell the server that an unmapped device is no longer used
  * @dev: device, UNMAPPED, its disk is gone or never was there
  *
- * Nothing is sent if the device was not open when it was unmapped: the server closed
- * it when it lost the link.
+ * If the device was not open when it was unmapped the server has probably closed it,
+ * when it lost the link; that is left to be seen when the link is back.
  *
  * Context: may sleep; bounded.
  */
@@ -365,14 +378,18 @@ void rnbd_clt_dev_close(struct rnbd_clt_dev *dev)
 {
 	struct rnbd_clt_session *sess = dev->sess;
 	u32 open_gen;
+	bool left;
 
 	mutex_lock(&dev->ctl_lock);
 	open_gen = dev->open_gen;
 	/* A path may be lost while the one that keeps the link up is not connected yet. */
-	while (link_lasts(sess, open_gen) &&
-	       rnbd_clt_msg_close(sess, open_gen, dev->device_id) == -ECONNABORTED)
+	while (dev->left && link_lasts(sess, open_gen) &&
+	       close_id(dev, open_gen, dev->device_id) == -ECONNABORTED)
 		msleep(RETRY_MS);
+	left = dev->left;
 	mutex_unlock(&dev->ctl_lock);
+	if (left)
+		rnbd_clt_left_add(dev);
 }
 
 /**
@@ -428,6 +445,7 @@ void rnbd_clt_dev_unknown_work(struct work_struct *work)
 	/* whoever opens it again, by remap_device, tells so after us */
 	mutex_lock(&dev->ctl_lock);
 	if (close_unknown(dev)) {
+		dev->left = false;
 		rnbd_clt_log(pr_err, dev, "closed by the server\n");
 		if (READ_ONCE(dev->mapped))
 			send_uevent(dev, KOBJ_OFFLINE);

@@ -148,7 +148,9 @@ int rnbd_clt_msg_close(struct rnbd_clt_session *sess, u32 link_gen, u32 device_i
 
 /**
  * rnbd_clt_msg_open() - open a device on the server (5)
- * @dev: device: path and access mode
+ * @sess: session
+ * @path: device, as the server knows it
+ * @mode: access mode
  * @link_gen: link generation that the message belongs to
  * @geo: geometry, set on success
  *
@@ -156,7 +158,8 @@ int rnbd_clt_msg_close(struct rnbd_clt_session *sess, u32 link_gen, u32 device_i
  * Return: 0, the errno of the server, -EINVAL if its answer is not usable (the device
  * is closed again), or another negative errno.
  */
-int rnbd_clt_msg_open(struct rnbd_clt_dev *dev, u32 link_gen, struct rnbd_geometry *geo)
+int rnbd_clt_msg_open(struct rnbd_clt_session *sess, const char *path,
+		      enum rnbd_access_mode mode, u32 link_gen, struct rnbd_geometry *geo)
 {
 	struct exchange *ex = exchange_alloc(sizeof(ex->msg.open), sizeof(ex->rsp.open));
 	int err;
@@ -164,14 +167,15 @@ int rnbd_clt_msg_open(struct rnbd_clt_dev *dev, u32 link_gen, struct rnbd_geomet
 	if (!ex)
 		return -ENOMEM;
 	ex->msg.open.hdr.type = cpu_to_le16(RNBD_MSG_OPEN);
-	ex->msg.open.access_mode = dev->access_mode;
-	strscpy(ex->msg.open.dev_name, dev->path, sizeof(ex->msg.open.dev_name));
-	err = exchange_run(dev->sess, ex, link_gen);
+	ex->msg.open.access_mode = mode;
+	strscpy(ex->msg.open.dev_name, path, sizeof(ex->msg.open.dev_name));
+	err = exchange_run(sess, ex, link_gen);
 	if (!err) {
 		err = rnbd_get_open_rsp(geo, &ex->rsp.open);
 		if (err) {
-			rnbd_clt_log(pr_err, dev, "server's answer has no usable geometry\n");
-			close_refused(dev->sess, link_gen, &ex->rsp.open);
+			pr_err("<%s@%s> server's answer has no usable geometry\n", path,
+			       sess->name);
+			close_refused(sess, link_gen, &ex->rsp.open);
 		}
 	}
 	kfree(ex);

@@ -73,6 +73,7 @@ static void destroy(struct rnbd_clt_session *sess)
 	sess->running = false;
 	spin_unlock(&sess->lock);
 	cancel_work_sync(&sess->link_work);
+	rnbd_clt_left_free(sess);
 
 	rnbd_clt_queues_stop(sess);
 	rtrs_clt_close(sess->clt);
@@ -127,6 +128,8 @@ static struct rnbd_clt_session *alloc_sess(const char *name)
 	strscpy(sess->name, name, sizeof(sess->name));
 	refcount_set(&sess->users, 1);
 	INIT_LIST_HEAD(&sess->devs);
+	INIT_LIST_HEAD(&sess->left);
+	mutex_init(&sess->left_lock);
 	spin_lock_init(&sess->lock);
 	sess->link_up = true;
 	INIT_WORK(&sess->link_work, rnbd_clt_link_work);

@@ -9,6 +9,9 @@
  *	gendisk.open_mutex	nobody opens the disk while its users are counted
  *	rnbd_clt_dev.ctl_lock	one control message of a device at a time; held over
  *				a round trip to the server
+ *	rnbd_clt_session.left_lock
+ *				devices that were left open on the server; held over a
+ *				round trip, too
  *	rnbd_clt_lock		list of sessions, their state, their devices, link names
  *	rnbd_clt_session.lock	(spinlock) link generation, state of the devices; also
  *				taken to change the list of devices
@@ -87,6 +90,8 @@ enum rnbd_clt_sess_state {
  * @link_up: a path is connected
  * @running: @link_work may be queued
  * @hold_ms: how long I/O of devices waits for the link; 0: not at all
+ * @left: devices that the server may still have open, see rnbd-clt-left.c
+ * @left_lock: guards @left
  * @info_gen: link generation of the last SESS_INFO, used by @link_work only
  * @ver: agreed protocol version
  * @link_work: tells about closed devices and opens them again
@@ -114,6 +119,9 @@ struct rnbd_clt_session {
 	bool			link_up;
 	bool			running;
 	unsigned int		hold_ms;
+
+	struct list_head	left;
+	struct mutex		left_lock;	/* see above */
 
 	u32			info_gen;
 	u8			ver;
@@ -160,6 +168,7 @@ enum rnbd_clt_hold {
  * @path: device, as the server knows it
  * @links: names in ctl/devices that belong to the device; guarded by rnbd_clt_lock
  * @linked: number of @links that exist
+ * @left: the server may have it open; guarded by @ctl_lock once it is mapped
  * @ctl_lock: see above
  * @abort_work: forced unmap: ends what the server does not answer
  * @unmap_work: module unload
@@ -187,6 +196,7 @@ struct rnbd_clt_dev {
 	char			path[RNBD_NAME_LEN];
 	char			*links[RNBD_CLT_NR_LINKS];
 	unsigned int		linked;
+	bool			left;
 	struct mutex		ctl_lock;	/* one control message at a time */
 	struct delayed_work	abort_work;
 	struct work_struct	unmap_work;
@@ -284,6 +294,13 @@ void rnbd_clt_dev_close(struct rnbd_clt_dev *dev);
 void rnbd_clt_dev_unknown(struct rnbd_clt_dev *dev, u32 device_id);
 void rnbd_clt_dev_unknown_work(struct work_struct *work);
 
+/* ---- rnbd-clt-left.c ---- */
+
+void rnbd_clt_left_add(struct rnbd_clt_dev *dev);
+void rnbd_clt_left_take(struct rnbd_clt_dev *dev);
+int rnbd_clt_left_close(struct rnbd_clt_session *sess, u32 link_gen);
+void rnbd_clt_left_free(struct rnbd_clt_session *sess);
+
 /* ---- rnbd-clt-hold.c ---- */
 
 bool rnbd_clt_holds(const struct rnbd_clt_dev *dev);
@@ -295,7 +312,8 @@ void rnbd_clt_hold_work(struct work_struct *work);
 /* ---- rnbd-clt-msg.c ---- */
 
 int rnbd_clt_msg_sess_info(struct rnbd_clt_session *sess, u32 link_gen);
-int rnbd_clt_msg_open(struct rnbd_clt_dev *dev, u32 link_gen, struct rnbd_geometry *geo);
+int rnbd_clt_msg_open(struct rnbd_clt_session *sess, const char *path,
+		      enum rnbd_access_mode mode, u32 link_gen, struct rnbd_geometry *geo);
 int rnbd_clt_msg_close(struct rnbd_clt_session *sess, u32 link_gen, u32 device_id);
 
 /* ---- rnbd-clt-io.c ---- */
