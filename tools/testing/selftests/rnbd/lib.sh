@@ -183,6 +183,12 @@ wait_for() {
 	done
 }
 
+# within SECONDS CMD...: wait_for by the clock, however slow the machine is: for what must not happen.
+within() {
+	local LAB_SLOW=1
+	wait_for "$@"
+}
+
 # file_is FILE TEXT, file_has FILE REGEX, gone PATH: conditions for wait_for and check.
 file_is() { [ "$(cat "$1")" = "$2" ]; }
 file_has() { grep -qE -- "$2" "$1"; }

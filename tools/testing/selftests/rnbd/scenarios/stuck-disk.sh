@@ -47,7 +47,7 @@ test_start "unloading waits for them"
 disk_is_stuck
 crowd second
 rmmod rnbd_server &
-check_fails "it-waits" wait_for 5 gone /sys/module/rnbd_server
+check_fails "it-waits" within 5 gone /sys/module/rnbd_server
 check "none-has-gone" sessions_are 300
 disk_answers
 check "unloaded" wait_for 60 gone /sys/module/rnbd_server
