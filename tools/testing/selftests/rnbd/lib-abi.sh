@@ -67,6 +67,21 @@ all_end_in_newline() {
 	done < <(find "$1/" -type f ! -path '*/power/*' ! -name uevent)
 }
 
+# own_writable DIR: files of ours below it that can be written.
+own_writable() { find "$1/" -type f -perm -200 ! -path '*/power/*' ! -name uevent; }
+
+# all_open_to_create DIR: condition; every file of ours below it that can be written opens as stdio's
+# "w" does it, O_WRONLY|O_CREAT|O_TRUNC, which is what the shell does here.
+all_open_to_create() {
+	local file n=0
+	while read -r file; do
+		: >"$file" || return 1
+		n=$((n + 1))
+	done < <(own_writable "$1")
+	echo "$n files"
+	[ "$n" -gt 0 ]
+}
+
 # abi_entries CLASS DIRECTORY/: names right below DIRECTORY that the ABI document of the class
 # describes, sorted, on one line.
 abi_entries() {

@@ -67,7 +67,13 @@ for end in client server; do
 	check "abi92-$end-disconnect-usage" shows_usage "$top/disconnect"
 	check "abi92-$end-stats-rdma-mode" mode_is "$top/stats/rdma" 644
 	check "abi5-$end-every-file-ends-in-a-newline" all_end_in_newline "/sys/class/rtrs-$end/$RNBD_SESS"
+	check "abi5-$end-every-file-opens" all_open_to_create "/sys/class/rtrs-$end/$RNBD_SESS"
 done
+for dir in "/sys/block/$disk/rnbd" "$RNBD_CTL" "$RNBD_SRV_CTL/devices/${ram[0]#/dev/}/sessions"; do
+	check "abi5-every-file-of-$dir-ends-in-a-newline" all_end_in_newline "$dir"
+	check "abi5-every-file-of-$dir-opens" all_open_to_create "$dir"
+done
+check "abi5-opening-changes-nothing" state_is "$disk" open
 top=$(clt_path 0)
 for name in reconnect remove_path; do
 	check "client-$name-mode" mode_is "$top/$name" 644
@@ -245,12 +251,53 @@ check_match "gid-on-Soft-RoCE-is-refused" '^(EADDRNOTAVAIL|ENODEV|EHOSTUNREACH|E
 check_equal "gid-leaves-nothing" "$names" "$(entries "$sess/paths")"
 test_skip "abi78-GID-uncompressed" "no InfiniBand link layer here; see the unit test rtrs_addr"
 
+test_start "actions with a newline and without"
+# Each file whose reading gives its usage, but map_device, for which all of the tests stand. What it
+# does is undone where there is a reason to.
+declare -A takes=([unmap_device]=normal [remap_device]=1 [resize]=16384 [force_close]=1
+	[add_path]="$v6" [reconnect]=1 [disconnect]=1 [remove_path]=1 [reset_all]=1)
+actions() { # name of each, of all that is there
+	local file
+	for file in $(own_writable "/sys/block/$disk/rnbd"; own_writable "$RNBD_CTL";
+		own_writable "$RNBD_SRV_CTL/devices/${ram[0]#/dev/}/sessions"; own_writable "$sess";
+		own_writable "$RTRS_SRV/$RNBD_SESS"); do
+		if [[ $(<"$file") == "Usage: "* ]]; then echo "${file##*/}"; fi
+	done | sort -u | paste -sd' '
+}
+check_equal "abi6-these-are-all" "$(printf '%s\n' map_device "${!takes[@]}" | sort | paste -sd' ')" \
+	"$(actions)"
+act() { # NAME FILE: what it takes, as the tool and as the shell write it
+	check_equal "abi6-$how-$1" OK "$(errno_of "$how" "$2/$1" "${takes[$1]}")"
+}
+for how in write echo; do
+	act disconnect "$(clt_path 2)"
+	act reconnect "$(clt_path 2)"
+	act remove_path "$(clt_path "$v6")"
+	check "abi6-$how-server-has-let-go" wait_for 20 gone "$(srv_path "$v6")"
+	act add_path "$sess"
+	check_equal "abi6-$how-all-connected" 3 "$(paths_connected)"
+	count=$(_reconnects 2)
+	act disconnect "$(srv_path 2)"
+	check "abi6-$how-path-is-back" wait_for 30 _came_back 2 "$count"
+	act reset_all "$(clt_path 2)/stats"
+	act resize "/sys/block/$disk/rnbd"
+	check_equal "abi6-$how-size" 16384 "$(sectors "/dev/$disk")"
+	act force_close "$RNBD_SRV_CTL/devices/${ram[0]#/dev/}/sessions/$RNBD_SESS"
+	check_equal "abi6-$how-noticed" EIO "$(errno_of pread "/dev/$disk" 0 4096 direct)"
+	check "abi6-$how-closed" wait_for 10 state_is "$disk" closed
+	act remap_device "/sys/block/$disk/rnbd"
+	check "abi6-$how-open-again" state_is "$disk" open
+	act unmap_device "/sys/block/$disk/rnbd"
+	check_equal "abi6-$how-map_device" OK "$(errno_of "$how" "$MAP_DEVICE" \
+		"$(map_text "$(path_args 0) path=$v6 $(path_args 2)" "device_path=${ram[0]}")")"
+done
+
 test_start "the end of the session"
 check "unmap" rnbd_unmap "$disk"
 check "nothing-left" wait_for 10 nothing_mapped
 check "server-idle" wait_for 10 server_idle
 if [ -n "$heard" ]; then
 	uevents_sync "$events"
-	check_equal "abi90-one-session-one-add-and-remove" "add remove " \
+	check_equal "abi90-each-session-one-add-and-remove" "$(printf 'add remove %.0s' 1 2 3)" \
 		"$(uevents_of "$events" "virtual/rtrs-server/$RNBD_SESS ")"
 fi
