@@ -28,6 +28,9 @@ failed_over() { cat "$sess"/paths/*/stats/rdma | awk '{ n += $6 } END { print n 
 
 backing=$(null_blk_up 64 irqmode=2 completion_nsec=3000000) # so that requests are under way
 dm=$(dm_up rnbd-failover "0 $(sectors "$backing") linear $backing 0")
+other=$(null_blk_up 16)
+slow=$(dm_up rnbd-slow "0 $(sectors "$other") linear $other 0")
+defer dmsetup resume rnbd-slow
 rxe_up 2
 load_rnbd_server
 load_rnbd_client
@@ -61,6 +64,22 @@ done
 expect_errno EINVAL write /sys/module/rtrs_client/parameters/heartbeat_interval_ms 5
 check "io-timeout-follows" set_time request_timeout_ms 20000
 check_equal "io-timeout-is" 20000 "$(queue_attr "$disk" io_timeout)"
+
+test_start "times of a session while a disk is being mapped"
+# its partition table cannot be read as long as the disk is suspended at the server
+dmsetup suspend --nolockfs --noflush rnbd-slow
+errno_of write "$MAP_DEVICE" "$(map_text "device_path=$slow")" >"$LAB_TMP/mapped" &
+mapper=$!
+check "mapping-reads" wait_for 20 under_way rnbd1 1
+check "time-changes-while-mapping" timeout 10 errno-op write "$sess/request_timeout_ms" 25000
+check "mapping-goes-on" kill -0 $mapper
+dmsetup resume rnbd-slow
+wait $mapper
+check_equal "mapped-with-another-time" OK "$(<"$LAB_TMP/mapped")"
+check_equal "io-timeout-of-the-new-disk" 25000 "$(queue_attr rnbd1 io_timeout)"
+check "fio-on-the-new-disk" fio_verify /dev/rnbd1 randwrite 4k 8 1 50
+rnbd_unmap rnbd1
+set_time request_timeout_ms 20000
 
 test_start "no path left: fails at once"
 errno-op write "$(path_of 0)/disconnect" 1 >/dev/null
