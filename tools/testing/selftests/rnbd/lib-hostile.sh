@@ -15,6 +15,7 @@ RECOVER=${RECOVER:-" answer-silence key-type batch-idle fence-errno-max fence-to
 # must before its RDMA devices can go.
 server_up() {
 	mkfifo "$LAB_TMP/orders" "$LAB_TMP/answers"
+	trap '' PIPE # what a server that has died said last is worth more
 	rnbd-peer server <"$LAB_TMP/orders" >"$LAB_TMP/answers" 2>&1 &
 	hostile_pid=$!
 	defer server_down
@@ -38,7 +39,10 @@ answer() {
 	return 1
 }
 ask() {
-	echo "$*" >&7
+	if ! echo "$*" >&7; then
+		while read -r reply <&8; do echo "# the server: $reply"; done
+		return 1
+	fi
 	answer
 }
 
