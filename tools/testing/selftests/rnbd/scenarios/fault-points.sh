@@ -84,6 +84,7 @@ queue_full_again() {
 	local writer before
 	before=$(failed_over)
 	test_start "no room on the next path"
+	sess_attr request_timeout_ms $((10000 * LAB_SLOW)) # more than the delay
 	check_equal "next-path-off" OK "$(path_do 1 disconnect)"
 	echo $((2000 * LAB_SLOW)) >$FAULTS/delay_ms
 	fault delay 1
@@ -98,6 +99,7 @@ queue_full_again() {
 	check_equal "next-path-failed-over" $((before + 1)) "$(failed_over)"
 	fault_end queue_full
 	fault_end delay
+	sess_attr request_timeout_ms 2000
 	check_equal "next-path-first-one-again" OK "$(path_do 0 reconnect)"
 }
 
