@@ -158,8 +158,8 @@ static const char *con_step(struct con *con, const char *what)
 	return NULL;
 }
 
-/* Give the CM id of a connection its queue pair. */
-void con_qp(struct con *con)
+/* Give the CM id of a connection its queue pair; false if the request for it was withdrawn. */
+bool con_qp(struct con *con)
 {
 	struct path *path = con->path;
 	unsigned int recvs = con->cid ? 2 * path->depth : SERVICE_RECVS;
@@ -177,8 +177,11 @@ void con_qp(struct con *con)
 		die("protection domain or completion queue");
 	attr.send_cq = con->cq;
 	attr.recv_cq = con->cq;
-	if (rdma_create_qp(con->id, con->id->verbs == path->pd->context ? path->pd : NULL, &attr))
+	if (!rdma_create_qp(con->id, con->id->verbs == path->pd->context ? path->pd : NULL, &attr))
+		return true;
+	if (errno != EINVAL)
 		die("rdma_create_qp");
+	return false;
 }
 
 /* Take connections on all IPv4 addresses; con_asked is called for each. */
@@ -217,7 +220,8 @@ const char *con_connect(struct con *con, const char *addr, const void *priv, uns
 	if (rdma_resolve_route(con->id, WAIT_MS))
 		die("rdma_resolve_route");
 	TRY(con_step(con, "route resolution"));
-	con_qp(con);
+	if (!con_qp(con))
+		die("rdma_create_qp");
 	con->state = CON_WAITS;
 	if (rdma_connect(con->id, &param))
 		die("rdma_connect");

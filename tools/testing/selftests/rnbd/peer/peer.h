@@ -118,7 +118,7 @@ const char *fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void pump(void);
 const char *con_connect(struct con *con, const char *addr, const void *priv, unsigned int len);
 const char *con_listen(void);
-void con_qp(struct con *con);
+bool con_qp(struct con *con);
 void con_close(struct con *con);
 void con_post_recv(struct con *con, unsigned int index);
 void con_send(struct con *con, struct ibv_send_wr *wr);

@@ -96,16 +96,19 @@ static void refuse(struct rdma_cm_id *id, int err)
 	reject(id, buf, PRIV_LEN);
 }
 
-static void prepare(struct con *con)
+/* False if the client does not want the connection any more. */
+static bool prepare(struct con *con)
 {
 	struct path *path = con->path;
 	unsigned int i;
 
-	con_qp(con);
+	if (!con_qp(con))
+		return false;
 	if (!path->arena)
 		alloc_memory(path, path->pd);
 	for (i = 0; i < (con->cid ? 2 * SRV_DEPTH : SERVICE_RECVS); i++)
 		con_post_recv(con, i);
+	return true;
 }
 
 static void answer(struct con *con, struct outgoing *out)
@@ -157,7 +160,10 @@ void server_asked(const struct rdma_cm_event *event)
 	out.con->id = event->id;
 	out.con->id->context = out.con;
 	out.con->state = CON_WAITS;
-	prepare(out.con);
+	if (!prepare(out.con)) {
+		out.con->state = CON_LOST;
+		return;
+	}
 	put_accept(path, buf, req.cid);
 	answer(out.con, &out);
 }
