@@ -9,7 +9,7 @@ udev_start() {
 	if [ ! -S /run/udev/control ]; then
 		# udev looks for its helpers in /lib, which in a guest holds modules only
 		[ -e /lib/udev ] || ln -s /usr/lib/udev /lib/udev
-		/usr/lib/systemd/systemd-udevd --daemon >/dev/null 2>&1
+		/usr/lib/systemd/systemd-udevd --daemon >"$LAB_TMP/udevd" 2>&1 || cat "$LAB_TMP/udevd"
 		defer udevadm control --exit
 	fi
 	wait_for 30 udevadm control --ping
