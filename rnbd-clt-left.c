@@ -107,7 +107,8 @@ static int close_left(struct rnbd_clt_session *sess, const struct left *left, u3
  * @link_gen: link generation
  *
  * Context: may sleep; bounded.  For the link work.
- * Return: 0, -ECONNABORTED if a path was lost meanwhile, or -ETIMEDOUT.
+ * Return: -ECONNABORTED if a path was lost meanwhile, -ETIMEDOUT if the server took too
+ * long; anything else: nothing is left to do.
  */
 int rnbd_clt_left_close(struct rnbd_clt_session *sess, u32 link_gen)
 {

@@ -264,12 +264,18 @@ static bool same_geometry(struct rnbd_clt_dev *dev, const struct rnbd_geometry *
 	       geo->writeback == old->writeback && geo->fua == old->fua;
 }
 
-/* What was not sent can be made up for when the link is back. */
+/* Does nobody know what the server has made of a message, or was it not sent at all? */
+static bool unanswered(int err)
+{
+	return err == -ECONNABORTED || err == -ETIMEDOUT;
+}
+
+/* What was not answered can be made up for when the link is back. */
 static int close_id(struct rnbd_clt_dev *dev, u32 link_gen, u32 device_id)
 {
 	int err = rnbd_clt_msg_close(dev->sess, link_gen, device_id);
 
-	dev->left = err == -ECONNABORTED;
+	dev->left = unanswered(err);
 	return err;
 }
 
@@ -289,7 +295,7 @@ int rnbd_clt_dev_open(struct rnbd_clt_dev *dev, struct rnbd_geometry *geo)
 	int err;
 
 	err = rnbd_clt_msg_open(dev->sess, dev->path, dev->access_mode, link_gen, geo);
-	if (!err || err == -ECONNABORTED || err == -ETIMEDOUT)
+	if (!err || unanswered(err))
 		dev->left = true;
 	if (err)
 		return err;

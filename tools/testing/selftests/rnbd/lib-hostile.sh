@@ -206,6 +206,24 @@ close_case() {
 	check "$name-$#-leaves-nothing" nothing_mapped
 }
 
+# close_late_case NAME WANT: a CLOSE has no answer, and costs the link. As another disk keeps the session,
+# the server is told again when the link is back.
+close_late_case() {
+	local a b before
+	ask honest
+	a=$(rnbd_map device_path=a "$(path_args 0)") b=$(rnbd_map device_path=b "$(path_args 0)")
+	ask closes
+	before=$reply
+	ask arm "$1"
+	verdict "$1" "$2" "$(errno_of write "/sys/block/$a/rnbd/unmap_device" normal)"
+	ask honest
+	check "$1-the-other-is-open" wait_for 20 state_is "$b" open
+	check "$1-told-again" wait_for 10 closes_after "$before"
+	rnbd_unmap "$b"
+	check "$1-leaves-nothing" wait_for 10 nothing_mapped
+}
+closes_after() { ask closes && [ "$reply" -gt "$1" ]; } # condition: BEFORE
+
 # tear_down_case NAME WANT RESULT: a mapping meets the tear-down of its session, which goes on for as long
 # as the server does not answer the disconnect.
 tear_down_case() {

@@ -215,6 +215,11 @@ static const struct fault close_faults[] = {
 	{ NULL }
 };
 
+static const struct fault close_late_faults[] = {
+	{ "close-never", "17.29", "OK", .act = ACT_DROP },
+	{ NULL }
+};
+
 static const struct fault tear_down_faults[] = {
 	{ "close-then-deaf", "12.4", "OK", .act = ACT_DEAF, ONCE },
 	{ NULL }
@@ -265,6 +270,7 @@ static const struct {
 	{ "accept", AT_ACCEPT, accept_faults }, { "info", AT_INFO, info_faults },
 	{ "sess-info", AT_SESS_INFO, sess_info_faults }, { "open", AT_OPEN, open_faults },
 	{ "reject", AT_ACCEPT, reject_faults }, { "close", AT_CLOSE, close_faults },
+	{ "close-late", AT_CLOSE, close_late_faults },
 	{ "tear-down", AT_CLOSE, tear_down_faults },
 	{ "answer", AT_ANSWER, answer_faults }, { "heartbeat", AT_HEARTBEAT, heartbeat_faults },
 	{ "fence", AT_FENCE, fence_faults },

@@ -39,6 +39,7 @@ each io_case slow-fence "" 0 1
 each reject_case reject
 each close_case close "" 0
 each close_case close "" 0 1
+each close_late_case close-late
 each tear_down_case tear-down "" abi31-map-during-tear-down
 ids_case
 again_cases accept-magic accept-depth-unlike-info reject-ebusy info-type info-cut -- \

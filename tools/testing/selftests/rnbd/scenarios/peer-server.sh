@@ -27,6 +27,7 @@ each heartbeat_case heartbeat "" 0
 each reject_case reject
 each close_case close "" 0
 each close_case close "" 0 1
+each close_late_case close-late
 each tear_down_case tear-down "" abi31-map-during-tear-down
 ids_case
 again_cases accept-depth-unlike-info -- open-block-0
