@@ -156,14 +156,6 @@ static void set_unmapped(struct rnbd_clt_dev *dev)
 	spin_unlock(&dev->sess->lock);
 }
 
-/* What waits finds the device unmapped. */
-static void end_hold(struct rnbd_clt_dev *dev)
-{
-	spin_lock(&dev->sess->lock);
-	rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
-	spin_unlock(&dev->sess->lock);
-}
-
 /* The disk is live, the device UNMAPPED.  The device may be gone afterwards. */
 static void take_down(struct rnbd_clt_dev *dev)
 {
@@ -372,7 +364,7 @@ void rnbd_clt_unmap_finish(struct rnbd_clt_dev *dev, enum rnbd_clt_unmap_mode mo
 
 	/* The last reference of the session shall be ours, not that of the disk. */
 	refcount_inc(&sess->users);
-	end_hold(dev);
+	rnbd_clt_hold_over(dev);
 	if (mode == RNBD_CLT_UNMAP_FORCE) {
 		queue_delayed_work(rnbd_clt_wq, &dev->abort_work, RNBD_CLT_ABORT_DELAY);
 		blk_mark_disk_dead(dev->gd);

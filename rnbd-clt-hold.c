@@ -67,6 +67,19 @@ void rnbd_clt_hold_end(struct rnbd_clt_dev *dev, enum rnbd_clt_hold hold)
 }
 
 /**
+ * rnbd_clt_hold_over() - what waits for a device shall fail
+ * @dev: device that will not be open again, for the present at least
+ *
+ * Context: process; does not sleep.
+ */
+void rnbd_clt_hold_over(struct rnbd_clt_dev *dev)
+{
+	spin_lock(&dev->sess->lock);
+	rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
+	spin_unlock(&dev->sess->lock);
+}
+
+/**
  * rnbd_clt_hold_start() - a device was closed with the link: it holds from now on
  * @dev: device that was open until now
  *

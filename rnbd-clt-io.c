@@ -69,27 +69,43 @@ static void forget_time_out(struct request *rq)
 	clt_rq->timed_out = false;
 }
 
-static void complete_rq(struct request *rq)
+static void io_failed(struct rnbd_clt_dev *dev, struct request *rq)
+{
+	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
+
+	if (clt_rq->err == -ENOTCONN)
+		rnbd_clt_dev_unknown(dev, le32_to_cpu(clt_rq->io.device_id));
+	if (READ_ONCE(dev->state) == RNBD_CLT_DEV_UNMAPPED)
+		clt_rq->err = -EIO;	/* given up, not timed out */
+	rnbd_clt_log(pr_info_ratelimited, dev, "%s of %u bytes at sector %llu failed: %d\n",
+		     op_is_write(rq->cmd_flags) ? "write" : "read", blk_rq_bytes(rq),
+		     (u64)blk_rq_pos(rq), clt_rq->err);
+}
+
+/* Returns whether the request waits for the link, and does not end. */
+static bool failed(struct request *rq)
 {
 	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
 	struct rnbd_clt_dev *dev = rq->q->queuedata;
+	bool no_path = clt_rq->err == -ECONNABORTED;
 
-	if (unlikely(clt_rq->err) && dev) {
-		if (clt_rq->err == -ECONNABORTED && rnbd_clt_holds(dev)) {
-			rnbd_clt_hold_request(rq);
-			return;
-		}
-		if (clt_rq->err == -ENOTCONN)
-			rnbd_clt_dev_unknown(dev, le32_to_cpu(clt_rq->io.device_id));
-		if (READ_ONCE(dev->state) == RNBD_CLT_DEV_UNMAPPED)
-			clt_rq->err = -EIO;	/* given up, not timed out */
-		rnbd_clt_log(pr_info_ratelimited, dev, "%s of %u bytes at sector %llu failed: %d\n",
-			     op_is_write(rq->cmd_flags) ? "write" : "read", blk_rq_bytes(rq),
-			     (u64)blk_rq_pos(rq), clt_rq->err);
+	if (dev && no_path && rnbd_clt_holds(dev)) {
+		rnbd_clt_hold_request(rq);
+		return true;
 	}
-	/* An admin message that took too long is what has cost the last path. */
-	if (!dev && clt_rq->err == -ECONNABORTED && clt_rq->timed_out)
-		clt_rq->err = -ETIMEDOUT;
+	if (dev)
+		io_failed(dev, rq);
+	else if (no_path && clt_rq->timed_out)
+		clt_rq->err = -ETIMEDOUT;	/* the message itself has cost the last path */
+	return false;
+}
+
+static void complete_rq(struct request *rq)
+{
+	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
+
+	if (unlikely(clt_rq->err) && failed(rq))
+		return;
 	forget_time_out(rq);
 	blk_mq_end_request(rq, rnbd_errno_to_status(clt_rq->err));
 }

@@ -175,9 +175,7 @@ static int reopen(struct rnbd_clt_dev *dev, u32 link_gen)
 		spin_unlock(&sess->lock);
 	} else if (err) {
 		rnbd_clt_log(pr_err, dev, "not opened again: %d\n", err);
-		spin_lock(&sess->lock);
-		rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
-		spin_unlock(&sess->lock);
+		rnbd_clt_hold_over(dev);
 	}
 	mutex_unlock(&dev->ctl_lock);
 	return err;

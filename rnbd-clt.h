@@ -307,6 +307,7 @@ bool rnbd_clt_holds(const struct rnbd_clt_dev *dev);
 void rnbd_clt_hold_request(struct request *rq);
 void rnbd_clt_hold_start(struct rnbd_clt_dev *dev);
 void rnbd_clt_hold_end(struct rnbd_clt_dev *dev, enum rnbd_clt_hold hold);
+void rnbd_clt_hold_over(struct rnbd_clt_dev *dev);
 void rnbd_clt_hold_work(struct work_struct *work);
 
 /* ---- rnbd-clt-msg.c ---- */
