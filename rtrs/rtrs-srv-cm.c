@@ -119,7 +119,7 @@ static int accept_con(struct rtrs_srv_con *con, struct rdma_cm_id *id)
 		goto fail;
 	}
 
-	mod_delayed_work(system_wq, &path->half_open, msecs_to_jiffies(RTRS_SRV_HALF_OPEN_MS));
+	rtrs_srv_path_await_client(path);
 	return 0;
 
 fail:

@@ -69,10 +69,8 @@ static int prepare_cons(struct rtrs_srv_path *path)
 	mutex_lock(&path->con_lock);
 	if (rtrs_srv_path_state(path) == RTRS_SRV_CONNECTING)
 		err = post_recvs(path);
-	if (!err) {
+	if (!err)
 		cancel_delayed_work(&path->half_open);
-		WRITE_ONCE(path->complete, true);
-	}
 	mutex_unlock(&path->con_lock);
 	return err;
 }

@@ -154,7 +154,7 @@ static void add_path(struct usage *usage, const struct rtrs_srv_path *path)
 {
 	usage->memory += path_memory(path->nr_cons, path->ext);
 	usage->half_open += rtrs_srv_path_state(path) == RTRS_SRV_CONNECTING &&
-			    !READ_ONCE(path->complete);
+			    delayed_work_pending(&path->half_open);
 }
 
 static void add_paths(struct usage *all, struct usage *peer, const struct list_head *paths,

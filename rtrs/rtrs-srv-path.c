@@ -295,6 +295,17 @@ static int alloc_resources(struct rtrs_srv_path *path)
 	return err;
 }
 
+/**
+ * rtrs_srv_path_await_client - the client has to go on connecting, and soon
+ * @path: path, CONNECTING or about to be
+ *
+ * Context: any.
+ */
+void rtrs_srv_path_await_client(struct rtrs_srv_path *path)
+{
+	mod_delayed_work(system_wq, &path->half_open, msecs_to_jiffies(RTRS_SRV_HALF_OPEN_MS));
+}
+
 /* From here on the path can close; it is unlinked under the lock held here. */
 static void link_path(struct rtrs_srv_path *path, struct rtrs_srv_sess *sess)
 {
@@ -303,6 +314,7 @@ static void link_path(struct rtrs_srv_path *path, struct rtrs_srv_sess *sess)
 	get_device(&sess->dev);
 	list_add_tail(&path->entry, &sess->paths);
 	sess->nr_paths++;
+	rtrs_srv_path_await_client(path);
 	WRITE_ONCE(path->state, RTRS_SRV_CONNECTING);
 	smp_mb();	/* pairs with device_removed() */
 	if (READ_ONCE(path->dev_removed))

@@ -323,7 +323,7 @@ static void destroy_workqueues(void)
 /*
  * Three, because works of one kind wait for the end of others: closing for coming up,
  * coming up for closing and for requests.  Parked requests wait for nobody.  Paths that come
- * up hold a worker each while they wait, so as many of them may run as there can be.
+ * up hold a worker each while they wait, so as many may run as a workqueue allows.
  */
 static int create_workqueues(void)
 {

@@ -315,7 +315,6 @@ struct rtrs_srv_bufs {
  * @ext: extensions in force
  * @nr_cons: number of @cons
  * @joins: the client has another path connected, as far as it knows
- * @complete: the client has done its part of connecting; what is missing is ours
  * @kobj: directory in sysfs and the reference count; the last put may sleep
  * @uuid: identity of the path
  * @recon_cnt: which of the client's attempts it is
@@ -323,7 +322,8 @@ struct rtrs_srv_bufs {
  * @dev_user: for @dev
  * @dev_removed: @dev is leaving
  * @con_lock: guards creation of connections against the disconnect of all
- * @half_open: fires when the client does not go on connecting
+ * @half_open: fires when the client does not go on connecting; while CONNECTING pending
+ *	as long as that is what is waited for
  * @info_req: the first receive of connection 0
  * @info_rsp: the answer to it
  * @ring: receives of connection 0 with the extension PATH_FENCE, else not used
@@ -358,7 +358,6 @@ struct rtrs_srv_path {
 	/* life of the path */
 	u16				nr_cons;
 	bool				joins;
-	bool				complete;
 	struct kobject			kobj ____cacheline_aligned_in_smp;
 	uuid_t				uuid;
 	u16				recon_cnt;
@@ -460,6 +459,7 @@ void rtrs_srv_sess_down(struct rtrs_srv_path *path);
 /* ---- rtrs-srv-path.c ---- */
 
 struct rtrs_srv_path *rtrs_srv_path_find(struct rtrs_srv_sess *sess, const uuid_t *uuid);
+void rtrs_srv_path_await_client(struct rtrs_srv_path *path);
 struct rtrs_srv_path *rtrs_srv_path_create(struct rtrs_srv_sess *sess, struct rdma_cm_id *id,
 					   const struct rtrs_conn_req *req);
 void rtrs_srv_path_get(struct rtrs_srv_path *path);
