@@ -7,18 +7,7 @@
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 . "${0%/*}/../lib-path.sh"
-
-FAULTS=/sys/kernel/debug/rtrs_fault
-
-# fault NAME TIMES: it happens from now on, so many times (-1: always). fault_left NAME: how many are left.
-fault() {
-	echo 0 >"$FAULTS/$1/verbose"
-	echo "$2" >"$FAULTS/$1/times"
-	echo 100 >"$FAULTS/$1/probability"
-}
-fault_left() { cat "$FAULTS/$1/times"; }
-all_happened() { [ "$(fault_left "$1")" = 0 ]; } # condition
-fault_end() { echo 0 >"$FAULTS/$1/probability"; }
+. "${0%/*}/../lib-fault-points.sh"
 
 # lost: how often a path was lost and came back.
 lost() { cat "$RTRS_CLT/$RNBD_SESS"/paths/*/stats/reconnects | awk '{ n += $1 } END { print n }'; }
@@ -86,7 +75,7 @@ queue_full_again() {
 	test_start "no room on the next path"
 	sess_attr request_timeout_ms $((10000 * LAB_SLOW)) # more than the delay
 	check_equal "next-path-off" OK "$(path_do 1 disconnect)"
-	echo $((2000 * LAB_SLOW)) >$FAULTS/delay_ms
+	echo $((2000 * LAB_SLOW)) >"$FAULTS/delay_ms"
 	fault delay 1
 	write_it >"$LAB_TMP/written" &
 	writer=$!
@@ -126,12 +115,12 @@ delay() {
 	local before
 	test_start "a request is delayed"
 	before=$(lost)
-	echo 700 >$FAULTS/delay_ms
+	echo 700 >"$FAULTS/delay_ms"
 	fault delay 1
 	check_equal "delay-read" OK "$(timed read_it)"
 	check "delay-has-its-time" took 700 2000
 	check_equal "delay-no-path-lost" "0 $before" "$(fault_left delay) $(lost)"
-	echo 5000 >$FAULTS/delay_ms
+	echo 5000 >"$FAULTS/delay_ms"
 	fault delay 1
 	check_equal "delay-longer-than-a-request-may-take" OK "$(timed read_it)"
 	note "read after $(<"$LAB_TMP/took") ms"
@@ -147,7 +136,7 @@ comes_back() { all_happened enter && paths_are 1; } # condition
 enter() {
 	local n first=0
 	test_start "a path comes later than it could"
-	echo $((4000 * LAB_SLOW)) >$FAULTS/delay_ms
+	echo $((4000 * LAB_SLOW)) >"$FAULTS/delay_ms"
 	fault enter 1
 	fault delay 1
 	for n in 0 1; do echo 1 >"$(srv_path $n)/disconnect"; done
@@ -195,7 +184,7 @@ load_rnbd_server
 modprobe rtrs_client reconnect_delay_ms=1000
 path_pairs_start
 load_rnbd_client
-[ -e $FAULTS ] || skip_all "this kernel has no fault injection in debugfs"
+[ -e "$FAULTS" ] || skip_all "this kernel has no fault injection in debugfs"
 disk=$(rnbd_map device_path="$null" "$(path_args 0 1)")
 sess_attr hold_time_ms 60000
 queue_full

@@ -9,8 +9,7 @@
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 . "${0%/*}/../lib-path.sh"
-
-DELAY=/sys/kernel/debug/rtrs_fault/delay
+. "${0%/*}/../lib-fault-points.sh"
 
 # slow: who opens the loop device from now on waits until it is quick again.
 slow() {
@@ -73,7 +72,7 @@ check "hold-both-are-open" wait_for 30 both_are_open
 sess_attr hold_time_ms 0
 
 test_start "a device that is never opened in time"
-if [ ! -e $DELAY ]; then
+if [ ! -e "$FAULTS" ]; then
 	test_skip "slow" "this kernel has no fault injection in debugfs"
 	exit 0
 fi
@@ -81,11 +80,9 @@ sess_attr request_timeout_ms 2000
 check_equal "slow-link-lost" OK "$(path_do 0 disconnect)"
 check "slow-closed" wait_for 10 state_is "$b" closed
 # the third of three messages: SESS_INFO, OPEN of the one device, OPEN of the other
-echo $((5000 * LAB_SLOW)) >$DELAY/../delay_ms
-echo 3 >$DELAY/interval
-echo -1 >$DELAY/times
-echo 0 >$DELAY/verbose
-echo 100 >$DELAY/probability
+echo $((5000 * LAB_SLOW)) >"$FAULTS/delay_ms"
+echo 3 >"$FAULTS/delay/interval"
+fault delay -1
 before=$(lost)
 check_equal "slow-link-back" OK "$(path_do 0 reconnect)"
 check "slow-the-other-is-open" wait_for 10 state_is "$a" open
@@ -96,7 +93,7 @@ check "slow-the-other-stays-open" state_is "$a" open
 check "slow-stays-closed" state_is "$b" closed
 check_equal "slow-link-lost-once" $((before + 2)) "$(lost)"
 check "slow-is-logged" log_has "<$loop@$RNBD_SESS> not opened again: -110"
-echo 0 >$DELAY/probability
+fault_end delay
 check_equal "slow-the-other-works" OK "$(errno_of pread "/dev/$a" 0 4096 direct)"
 check "slow-is-still-closed" state_is "$b" closed
 check_equal "slow-link-lost-for-another-cause" OK "$(path_do 0 disconnect)"
