@@ -103,16 +103,8 @@ noise() {
 	grep -vE '^(make(\[[0-9]+\])?: (Entering|Leaving)|  [A-Z]+ |Skipping BTF|$)' "$1"
 }
 
-# kernel_source - an unpacked kernel source without the drivers that this project implements.
-# kernel-build.sh makes it; one that is there is used without waiting for a kernel that is being
-# built at the moment.
+# kernel_source - an unpacked kernel source without the drivers that this project implements
 kernel_source() {
-	local dir
 	[ -e /usr/src/linux-source-6.12.tar.xz ] || skip "linux-source-6.12 is not installed"
-	dir=$cache/source/linux-$(dpkg-query -W -f='${Version}' linux-source-6.12)
-	if [ -d "$dir" ]; then
-		echo "$dir"
-	else
-		"$tests/lab/kernel-build.sh" source
-	fi
+	"$tests/lab/kernel-build.sh" source
 }

@@ -13,21 +13,22 @@
 #	kernel		the image: the UML program or a bzImage
 #	release		the kernel release, one line
 #
-# A directory is named by a hash of the source package version, the fragments and this script,
-# so a change of any of them builds afresh and an unchanged one costs nothing. On failure the
+# A directory is named by a hash of the source package version, the patches, the fragments and this
+# script, so a change of any of them builds afresh and an unchanged one costs nothing. On failure the
 # last lines of the build log go to stderr and nothing is left that looks finished.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${RNBD_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rnbd-lab}
 tarball=/usr/src/linux-source-6.12.tar.xz
+patches=("$here"/kernels/*.patch)
 
 say() { echo "kernel-build: $*" >&2; }
 
 # The two drivers this project implements are deleted before anything else can look at them:
 # the project is written from its specification alone.
 unpack() {
-	local dir=$1 part
+	local dir=$1 part patch
 	part=$dir.part
 	rm -rf "$part"
 	mkdir -p "$part"
@@ -42,6 +43,10 @@ unpack() {
 	# UML 6.12 keeps the host's XSAVE area in a buffer too small for hosts with AMX; the
 	# first PTRACE_SETREGSET then fails. A larger number harms nobody.
 	sed -i 's/HOST_FP_SIZE, 2696/HOST_FP_SIZE, 11008/' "$part/arch/x86/um/user-offsets.c"
+	# defects of other modules that a run would meet; each patch says which
+	for patch in "${patches[@]}"; do
+		patch -s -d "$part" -p1 <"$patch"
+	done
 	mv "$part" "$dir"
 }
 
@@ -109,7 +114,7 @@ provide() {
 	local flavour=$1 version=$2 frags key dir log
 	frags=$(fragments "$flavour")
 	# shellcheck disable=SC2086 # a list of files
-	key=$(cat "$0" $frags <(echo "$version") | sha256sum | cut -c1-12)
+	key=$(cat "$0" $frags "${patches[@]}" <(echo "$version") | sha256sum | cut -c1-12)
 	dir=$cache/kernels/$flavour-$key
 	log=$cache/kernels/$flavour.log
 	if [ ! -e "$dir/done" ]; then
@@ -130,7 +135,8 @@ provide() {
 
 # Prints the directory of the unpacked source, unpacking it first if it is not there.
 source_tree() {
-	local src=$cache/source/linux-$1
+	local src
+	src=$cache/source/linux-$1-$(cat "${patches[@]}" | sha256sum | cut -c1-8)
 	(
 		flock 8
 		[ -d "$src" ] || unpack "$src"

@@ -18,8 +18,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 LAB="python3 gcc libc6-dev make binutils cpio kmod xz-utils qemu-system-x86 mmdebstrap libaio-dev
 	zlib1g-dev libibverbs-dev librdmacm-dev linux-headers-6.12-amd64 linux-headers-amd64"
-UML="gcc make flex bison bc libelf-dev libssl-dev xz-utils kmod linux-source-6.12"
-STATIC="gcc make clang libclang-rt-14-dev lld llvm sparse shellcheck codespell python3 git perl
+UML="gcc make patch flex bison bc libelf-dev libssl-dev xz-utils kmod linux-source-6.12"
+STATIC="gcc make patch clang libclang-rt-14-dev lld llvm sparse shellcheck codespell python3 git perl
 	flex bison bc cpio python3-docutils libelf-dev linux-source-6.12 mandoc groff-base systemd
 	build-essential debhelper dh-dkms coccinelle clang-tidy"
 
