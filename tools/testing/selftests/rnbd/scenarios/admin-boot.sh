@@ -63,9 +63,10 @@ cat >/etc/rnbd/rnbdtab <<-TAB
 	bad	store	nothing	ip:$(addr_of 1)	timeout=3
 TAB
 link=/dev/rnbd/by-session/store
+patience=x-systemd.device-timeout=$((90 * LAB_SLOW)) # 90 is systemd's own
 cat >/etc/fstab <<-TAB
-	$link/volume0	/srv/volume0	ext4	_netdev,nofail	0 0
-	$link/volume1	/srv/volume1	ext4	noauto,_netdev,x-systemd.requires=rnbd@one.service	0 0
+	$link/volume0	/srv/volume0	ext4	_netdev,nofail,$patience	0 0
+	$link/volume1	/srv/volume1	ext4	noauto,_netdev,$patience,x-systemd.requires=rnbd@one.service	0 0
 TAB
 
 # --- systemd --------------------------------------------------------------------------------------
@@ -80,7 +81,7 @@ boot() {
 	systemd=$(pgrep -P "$launcher")
 }
 # inside CMD...: among its processes and mounts.
-inside() { timeout 90 nsenter --target "$systemd" --pid --mount "$@"; }
+inside() { timeout $((90 * LAB_SLOW)) nsenter --target "$systemd" --pid --mount "$@"; }
 ctl() { inside systemctl "$@"; }
 of() { ctl show -P "$2" "$1"; } # UNIT PROPERTY
 booted() { [ "$(ctl is-system-running || :)" = running ]; }
