@@ -43,6 +43,7 @@ class Guest:
         self.process = None
         self.ctl = None
         self.monitor = None     # of QEMU
+        self.cables = []        # sockets of its ends, until they are plugged in
 
     @property
     def name(self):
@@ -125,8 +126,8 @@ class Guest:
         return ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(scen.cpus)]
 
     def _qemu_net(self):
-        """A cable between two guests is a pair of unix datagram sockets."""
-        args = []
+        """A cable between two guests is a pair of unix datagram sockets, not plugged in yet."""
+        args, self.cables = [], []
         scen = self.run.scenario
         for peer in range(1, scen.guests + 1):
             if peer == self.number:
@@ -135,12 +136,22 @@ class Guest:
             for link in range(scen.links):
                 name = f"n{pair}{link}"
                 local, remote = (self.run.tmp / f"{pair}.{link}.{n}" for n in (self.number, peer))
-                local.unlink(missing_ok=True)   # of its last life
-                args += ["-netdev", f"dgram,id={name},local.type=unix,local.path={local},"
+                self.cables.append(local)
+                fresh = local.with_name(local.name + ".new")
+                fresh.unlink(missing_ok=True)   # of a life that did not get as far
+                args += ["-netdev", f"dgram,id={name},local.type=unix,local.path={fresh},"
                          f"remote.type=unix,remote.path={remote}",
                          "-device", f"virtio-net-pci,netdev={name},host_mtu=9000,"
                          f"mac=52:54:00:{pair}:{link:02x}:{self.number:02x}"]
         return args
+
+    def plug_in(self):
+        """The guest has booted: from now on frames wait for it.  Before they get lost, as with a
+        machine that is off: a peer could not send any more once a few wait (Soft-RoCE destroys
+        a queue pair after 50 s even if its last frame has not left)."""
+        for local in self.cables:
+            local.with_name(local.name + ".new").rename(local)
+        self.cables = []
 
     def _tsc_khz(self):
         """The guest cannot calibrate its clock on a busy host: tell it."""

@@ -216,6 +216,7 @@ class Run:
             self.orders.append((word, rest))
         elif word == "boot":
             report.booted = time.monotonic() - self.started
+            guest.plug_in()
             if guest.boot > 1:
                 for signal in self.signals:
                     guest.tell(signal)
