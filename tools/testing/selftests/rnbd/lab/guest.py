@@ -43,7 +43,7 @@ class Guest:
         self.process = None
         self.ctl = None
         self.monitor = None     # of QEMU
-        self.cables = []        # sockets of its ends, until they are plugged in
+        self.cables = []        # (socket of its end, its name when plugged in), until then
 
     @property
     def name(self):
@@ -136,9 +136,9 @@ class Guest:
             for link in range(scen.links):
                 name = f"n{pair}{link}"
                 local, remote = (self.run.tmp / f"{pair}.{link}.{n}" for n in (self.number, peer))
-                self.cables.append(local)
                 fresh = local.with_name(local.name + ".new")
                 fresh.unlink(missing_ok=True)   # of a life that did not get as far
+                self.cables.append((fresh, local))
                 args += ["-netdev", f"dgram,id={name},local.type=unix,local.path={fresh},"
                          f"remote.type=unix,remote.path={remote}",
                          "-device", f"virtio-net-pci,netdev={name},host_mtu=9000,"
@@ -146,11 +146,13 @@ class Guest:
         return args
 
     def plug_in(self):
-        """The guest has booted: from now on frames wait for it.  Before they get lost, as with a
-        machine that is off: a peer could not send any more once a few wait (Soft-RoCE destroys
-        a queue pair after 50 s even if its last frame has not left)."""
-        for local in self.cables:
-            local.with_name(local.name + ".new").rename(local)
+        """The guest has booted, and takes frames from now on.
+
+        Until then they get lost, as with a machine that is off.  Waiting for it, a few would stop
+        the transmit ring of its peer, where Soft-RoCE frees a queue pair after 50 s all the same.
+        """
+        for fresh, local in self.cables:
+            fresh.rename(local)
         self.cables = []
 
     def _tsc_khz(self):
