@@ -90,8 +90,8 @@ want_stable_writes() {
 held_disk_up() {
 	local node=/dev/nbd0
 	[ -b "$node" ] || modprobe nbd nbds_max=1 max_part=0
-	# not where a release is delayed: the disk's needs the module, and does not keep it
-	[ "$LAB_KERNEL" = kasan ] || _undo_later wait_for 10 rmmod nbd
+	# the release of its disk is code of nbd, which the disk does not keep
+	_releases_are_late || _undo_later wait_for 10 rmmod nbd
 	wait_for 5 test -b "$node"
 	held-disk serve "$node" "$1" "$LAB_TMP/held-disk" >/dev/null 2>&1
 	_undo_later wait_for 10 test ! -e "$LAB_TMP/held-disk"

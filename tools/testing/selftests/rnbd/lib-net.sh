@@ -198,8 +198,8 @@ order() {
 
 # serve_orders SECONDS: carry out what comes until the order "quit". on_* that fails ends the scenario.
 serve_orders() {
-	local n=1 end file text
-	end=$(($(now_ms) + $1 * LAB_SLOW * 1000))
+	local limit=$(($1 * LAB_SLOW)) n=1 end file text
+	end=$(($(now_ms) + limit * 1000))
 	while [ "$(now_ms)" -lt "$end" ]; do
 		while [ -e "$_sync_dir/done $LAB_ROLE $n" ]; do
 			n=$((n + 1))
@@ -216,7 +216,7 @@ serve_orders() {
 			[ "$text" != quit ] || return 0
 		done
 	done
-	note "no order to quit within $(($1 * LAB_SLOW)) s"
+	note "no order to quit within $limit s"
 	return 1
 }
 

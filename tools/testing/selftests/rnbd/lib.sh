@@ -231,11 +231,8 @@ _on_err() {
 
 # A debug kernel (DEBUG_KOBJECT_RELEASE) calls release functions up to four seconds late: those that
 # are in the code or the data of a module that is gone betray themselves then.
-_await_releases() {
-	case $LAB_KERNEL in
-	kasan)	sleep 5 ;;
-	esac
-}
+_releases_are_late() { [ "$LAB_KERNEL" = kasan ]; }
+_await_releases() { if _releases_are_late; then sleep 5; fi; }
 
 _on_exit() {
 	local rc=$? tests failed skipped
