@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=300 kernel=any,uml
+# lab: guests=1 timeout=300 kernel=any,uml mem=2G
 #
 # Mapping and unmapping: the trees of both ends, every attribute of a mapped disk, uevents, the
 # errors of a refused mapping, numbers and their reuse, unmap while in use, two sessions.
