@@ -116,8 +116,7 @@ sess_attr mpath_policy round-robin
 lose() {
 	local n=0
 	while kill -0 "$1" 2>/dev/null; do
-		errno-op write "$(srv_path $((n % 2)))/disconnect" 1 >/dev/null || return 1
-		wait_for 30 paths_are 2 || return 1
+		cut_by_server $((n % 2)) || return 1
 		n=$((n + 1))
 	done
 	echo "$n losses"

@@ -57,11 +57,8 @@ act_remove() {
 }
 act_server() {
 	[ "${model[$1]}" = up ] || return 0
-	outcome OK "$(errno_of write "$(srv_path "$1")/disconnect" 1)" &&
-		wait_for 30 gone_or_new "$1" && wait_for 30 path_is "$1" connected
+	cut_by_server "$1"
 }
-# the server's directory of the path goes, or is there again already with its file
-gone_or_new() { ! path_is "$1" connected || [ -e "$(srv_path "$1")/disconnect" ]; }
 act_device() {
 	[ "${model[$1]}" = up ] || return 0
 	rxe_del "$(link_dev "$1")" && rxe_add "$(link_dev "$1")" &&
