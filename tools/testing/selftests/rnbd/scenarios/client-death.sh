@@ -37,8 +37,9 @@ server() {
 	check "abi67-sessions-gone" wait_for 10 gone "$RTRS_SRV/$RNBD_SESS"
 	check_equal "another-writer-is-admitted" OK "$(errno_of write "$MAP_DEVICE" \
 		"sessname=second path=ip:$(addr_of 1 0 2) device_path=/dev/nullb0")"
-	check "fio-of-the-other-writer" fio_verify /dev/rnbd0 randwrite 4k-32k 16 1 100
-	check "unmap-of-the-other-writer" rnbd_unmap rnbd0
+	disk=$(rnbd_disks)
+	check "fio-of-the-other-writer" fio_verify "/dev/$disk" randwrite 4k-32k 16 1 100
+	check "unmap-of-the-other-writer" rnbd_unmap "$disk"
 
 	test_start "the client is back"
 	signal slot-is-free
@@ -70,14 +71,15 @@ client_again() {
 	# the server may have noticed by then or not; a second session of the name it must not have
 	check_match "map-right-after-the-boot" '^(OK|ECONNRESET)$' "$got"
 	note "a mapping right after the boot: $got"
-	[ "$got" != OK ] || rnbd_unmap rnbd0
-	wait_for 20 nothing_mapped	# the number is free again
+	[ "$got" != OK ] || rnbd_unmap "$(rnbd_disks)"
+	wait_for 20 nothing_mapped
 	await slot-is-free 120
 	check "abi67-maps-again" wait_for 20 rnbd_map "$(path_args 0 1)" device_path=/dev/nullb0
-	check "fio" fio_verify /dev/rnbd0 randwrite 4k-32k 16 1 100
+	disk=$(rnbd_disks)
+	check "fio" fio_verify "/dev/$disk" randwrite 4k-32k 16 1 100
 	signal client-again
 	await server-has-looked 60
-	check "unmap" rnbd_unmap rnbd0
+	check "unmap" rnbd_unmap "$disk"
 	check "nothing-left" wait_for 20 nothing_mapped
 	signal client-done
 }

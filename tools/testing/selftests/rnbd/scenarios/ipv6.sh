@@ -61,11 +61,11 @@ if wait_for 5 link_local_there; then
 		"sessname=s path=ip:$local6%$dev device_path=${ram[0]}")"
 	check_match "link-local-path" "^ip:$local6(%$dev)?@ip:$local6(%$dev)?$" \
 		"$(entries "$RTRS_CLT/s/paths")"
-	check "link-local-fio" fio_verify /dev/rnbd0 randwrite 4k-32k 8 1 60
-	rnbd_unmap rnbd0
+	check "link-local-fio" fio_verify "/dev/$(rnbd_disks)" randwrite 4k-32k 8 1 60
+	rnbd_unmap "$(rnbd_disks)"
 	check_equal "link-local-zone-by-number" OK "$(errno_of write "$MAP_DEVICE" \
 		"sessname=s path=ip:$local6%$(<"/sys/class/net/$dev/ifindex") device_path=${ram[0]}")"
-	rnbd_unmap rnbd0
+	rnbd_unmap "$(rnbd_disks)"
 else
 	test_skip "link-local" "$dev has no link-local address"
 fi

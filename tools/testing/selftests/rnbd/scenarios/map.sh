@@ -101,6 +101,13 @@ if [ "$(nproc)" -gt 1 ]; then
 	check_equal "abi51-nr_requests" 512 "$(queue_attr "$disk" nr_requests)"
 fi
 
+# map_again ARG...: as rnbd_map, when the numbers of unmapped disks are free: a disk has its number
+# until it is released, and is itself held by its directories holders/ and slaves/ until those are.
+map_again() {
+	await_releases 2
+	rnbd_map "$@"
+}
+
 test_start "the same device again"
 check_equal "abi22-EEXIST" EEXIST \
 	"$(errno_of write "$MAP_DEVICE" "$(map_text "device_path=${ram[0]}")")"
@@ -125,7 +132,7 @@ check_equal "abi35-one-link-each" "!dev!ram0 !dev!ram1" "$(entries "$RNBD_CTL/de
 sum=$(fill_random "/dev/$second")
 check_equal "data-reaches-the-right-disk" "$sum" "$(sum_of "${ram[1]}")"
 check "unmap-0" rnbd_unmap "$disk"
-check_equal "abi47-0-again" rnbd0 "$(rnbd_map "device_path=${ram[0]}")"
+check_equal "abi47-0-again" rnbd0 "$(map_again "device_path=${ram[0]}")"
 
 test_start "unmap"
 for word in Force 1 "" normals "no rmal"; do
@@ -141,13 +148,13 @@ check_equal "abi39-after-close" OK "$(errno_of write "$dir/rnbd/unmap_device" no
 check "unmap-disk-gone" gone "$dir"
 check "unmap-node-gone" wait_for 5 gone "/dev/$disk"
 check "unmap-link-gone" gone "$link"
-rnbd_map "device_path=${ram[0]}" >/dev/null
+map_again "device_path=${ram[0]}" >/dev/null
 check_equal "abi6-newline" OK "$(errno_of echo "$dir/rnbd/unmap_device" normal)"
-rnbd_map "device_path=${ram[0]}" >/dev/null
+map_again "device_path=${ram[0]}" >/dev/null
 check_equal "abi41-blanks" OK "$(errno_of write "$dir/rnbd/unmap_device" " force ")"
 
 test_start "forced unmap under an open descriptor"
-rnbd_map "device_path=${ram[0]}" >/dev/null
+map_again "device_path=${ram[0]}" >/dev/null
 exec 7<>"/dev/$disk" 8<>"/dev/$disk"
 check "abi42-force" rnbd_unmap "$disk" force
 check "abi42-disk-gone" gone "$dir"
@@ -159,7 +166,7 @@ check_match "abi42-write-ENOSPC" "No space left" \
 other=$(rnbd_map "device_path=${ram[2]}")
 check_equal "abi43-another-number" rnbd2 "$other"
 exec 7<&- 8<&-
-check_equal "abi43-number-free-again" rnbd0 "$(rnbd_map "device_path=${ram[0]}")"
+check_equal "abi43-number-free-again" rnbd0 "$(map_again "device_path=${ram[0]}")"
 rnbd_unmap "$other"
 
 test_start "two unmaps at once"
@@ -186,7 +193,7 @@ if [ -n "$heard" ]; then
 	test_start "uevents"
 	uevents_sync "$events"
 	: >"$events"
-	disk=$(rnbd_map "device_path=${ram[0]}")
+	disk=$(map_again "device_path=${ram[0]}")
 	uevents_sync "$events" # read the state while the disk is there
 	check_equal "abi50-resize" OK "$(errno_of write "$dir/rnbd/resize" 8192)"
 	check_equal "abi50-resize-same" OK "$(errno_of write "$dir/rnbd/resize" 0x2000)"
@@ -206,7 +213,7 @@ else
 fi
 
 test_start "resize and remap"
-disk=$(rnbd_map "device_path=${ram[0]}")
+disk=$(map_again "device_path=${ram[0]}")
 for text in abc -1 " 8" ""; do
 	check_equal "abi50-refused-'$text'" EINVAL "$(errno_of echo "$dir/rnbd/resize" "$text")"
 done
@@ -223,12 +230,12 @@ rnbd_unmap "$disk"
 test_start "a disk without sectors"
 modprobe -q loop || :
 empty=$(losetup -f)
-disk=$(rnbd_map "device_path=$empty")
+disk=$(map_again "device_path=$empty")
 check_equal "abi30-size-0" 0 "$(cat "$dir/size")"
 check "abi30-unmap" rnbd_unmap "$disk"
 
 test_start "one device over two sessions"
-one=$(rnbd_map "device_path=${ram[0]}" access_mode=ro)
+one=$(map_again "device_path=${ram[0]}" access_mode=ro)
 two=$(rnbd_map sessname=other "device_path=${ram[0]}" access_mode=ro)
 check_equal "abi23-two-disks" "rnbd0 rnbd1" "$one $two"
 check_equal "abi23-two-links" "!dev!ram0 !dev!ram0@other" "$(entries "$RNBD_CTL/devices")"

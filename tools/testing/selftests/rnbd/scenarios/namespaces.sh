@@ -47,7 +47,7 @@ check_equal "link-of-another-mount-namespace" ENOENT "$(unshare --mount bash -c 
 check_equal "link-of-the-initial-mount-namespace" OK "$(unshare --mount bash -c "
 	mount -t tmpfs tmpfs $LAB_TMP/devs &&
 	errno-op write $MAP_DEVICE '$(map_text "device_path=$LAB_TMP/devs/one")'" || :)"
-rnbd_unmap rnbd0
+rnbd_unmap "$(rnbd_disks)"
 
 test_start "an address of another network namespace"
 mkfifo "$LAB_TMP/fifo"

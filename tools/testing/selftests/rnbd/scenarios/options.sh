@@ -16,14 +16,15 @@ load_rnbd_client
 addr=ip:$(server_addr)
 min="sessname=s path=$addr device_path=${ram[0]}"
 
-# maps NAME TEXT: TEXT maps ram0 on session s as rnbd0; unmap it again.
+# the_attr NAME, unmap_it: of the only disk
+the_attr() { rnbd_attr "$(rnbd_disks)" "$1"; }
+unmap_it() { rnbd_unmap "$(rnbd_disks)"; }
+
+# maps NAME TEXT: TEXT maps ram0 on session s; unmap it again.
 maps() {
 	map_gives "$1" OK "$2"
-	if [ "$(rnbd_disk_of s "${ram[0]}")" = rnbd0 ]; then
-		rnbd_unmap rnbd0
-	else
-		test_fail "$1-disk" "no rnbd0 for ${ram[0]} on session s: $(rnbd_disks)"
-	fi
+	check_equal "$1-disk" "s ${ram[0]}" "$(the_attr session) $(the_attr mapping_path)"
+	unmap_it || test_fail "$1-unmap"
 }
 
 # bad NAME TEXT: TEXT is refused with EINVAL and nothing is left of it.
@@ -48,11 +49,11 @@ orders() {
 		count=$((count + 1))
 		err=$(errno_of write "$MAP_DEVICE" \
 			"${words[a]} ${words[b]} ${words[c]} ${words[d]}")
-		if [ "$err" != OK ] || [ "$(rnbd_attr rnbd0 access_mode)" != ro ]; then
+		if [ "$err" != OK ] || [ "$(the_attr access_mode)" != ro ]; then
 			echo "order $a $b $c $d: $err"
 			return 1
 		fi
-		rnbd_unmap rnbd0 || return 1
+		unmap_it || return 1
 	done; done; done
 	[ "$count" = 24 ]
 }
@@ -67,7 +68,7 @@ test_start "source and destination"
 for sep in ',' '@'; do
 	map_gives "abi12-pair-with-'$sep'" OK "sessname=s path=$addr$sep$addr device_path=${ram[0]}"
 	check_equal "abi12-path-name-with-'$sep'" "$addr@$addr" "$(entries "$RTRS_CLT/s/paths")"
-	rnbd_unmap rnbd0
+	unmap_it
 done
 maps "source-is-found-without-one" "$min"
 
@@ -108,16 +109,17 @@ for number in -2 $((cpus + 1)) x 1x; do
 	bad "abi17-nr_poll_queues=$number" "$min nr_poll_queues=$number"
 done
 map_gives abi17-all-cpus OK "$min nr_poll_queues=-1"
-check_equal "abi17-shown-count" "$cpus" "$(rnbd_attr rnbd0 nr_poll_queues)"
-check_equal "poll-queues-io_poll" 1 "$(queue_attr rnbd0 io_poll)"
+disk=$(rnbd_disks)
+check_equal "abi17-shown-count" "$cpus" "$(the_attr nr_poll_queues)"
+check_equal "poll-queues-io_poll" 1 "$(queue_attr "$disk" io_poll)"
 bad_on_session() { # NAME TEXT: EINVAL while the session lives
 	map_gives "$1" EINVAL "$2"
-	check_equal "$1-leaves-one-disk" rnbd0 "$(rnbd_disks)"
+	check_equal "$1-leaves-one-disk" "$disk" "$(rnbd_disks)"
 }
 bad_on_session "poll-session-wants-poll-option" "sessname=s device_path=${ram[1]}"
 bad_on_session "poll-option-wants-new-session" \
 	"sessname=s device_path=${ram[1]} nr_poll_queues=1"
-rnbd_unmap rnbd0
+unmap_it
 
 test_start "addresses"
 for text in 10.0.0.1 foo:1 ip: ip:1.2.3 gid:zz ip:10.0.0.1.2 ip:fd00::zz IP:10.0.0.1 \
@@ -129,17 +131,17 @@ bad "families-differ" "sessname=s path=ip:fd00:0:0::1,$addr device_path=${ram[0]
 test_start "names at their limits"
 name=$(printf '%0254d' 0)
 map_gives abi19-sessname-254 OK "sessname=$name path=$addr device_path=${ram[0]}"
-check "abi19-sessname-unchanged" attr_is /sys/block/rnbd0/rnbd/session "$name"
+check_equal "abi19-sessname-unchanged" "$name" "$(the_attr session)"
 check "abi19-sessname-directory" test -d "$RTRS_CLT/$name"
 check "abi19-sessname-on-the-server" test -d "$RTRS_SRV/$name"
-rnbd_unmap rnbd0
+unmap_it
 bad abi19-sessname-255 "sessname=${name}0 path=$addr device_path=${ram[0]}"
 path=/dev/$(printf './%.0s' {1..122})/ram0
 check_equal "the-long-path-is-254-long" 254 "${#path}"
 map_gives abi19-device_path-254 OK "sessname=s path=$addr device_path=$path"
-check "abi19-device_path-unchanged" attr_is /sys/block/rnbd0/rnbd/mapping_path "$path"
+check_equal "abi19-device_path-unchanged" "$path" "$(the_attr mapping_path)"
 check_equal "abi19-link" "${path//\//!}" "$(entries "$RNBD_CTL/devices")"
-rnbd_unmap rnbd0
+unmap_it
 bad abi19-device_path-255 "sessname=s path=$addr device_path=/$path"
 
 test_start "characters of session names"
@@ -148,18 +150,18 @@ for name in a/b /a . .. a..b ..a; do
 done
 map_gives "single-dot-in-sessname" OK \
 	"sessname=host.example@srv path=$addr device_path=${ram[0]}"
-check "single-dot-unchanged" attr_is /sys/block/rnbd0/rnbd/session host.example@srv
-rnbd_unmap rnbd0
+check_equal "single-dot-unchanged" host.example@srv "$(the_attr session)"
+unmap_it
 map_gives "value-with-equals-comma-at" OK "sessname=a=b,c@d!e path=$addr device_path=${ram[0]}"
-check "value-unchanged" attr_is /sys/block/rnbd0/rnbd/session a=b,c@d!e
-rnbd_unmap rnbd0
+check_equal "value-unchanged" "a=b,c@d!e" "$(the_attr session)"
+unmap_it
 
 test_start "repeated options"
 map_gives abi24-repeated OK "sessname=x sessname=s device_path=/nothing path=$addr \
 access_mode=rw device_path=${ram[0]} access_mode=ro"
-check_equal "abi24-last-sessname" s "$(rnbd_attr rnbd0 session)"
-check_equal "abi24-last-device_path" "${ram[0]}" "$(rnbd_attr rnbd0 mapping_path)"
-check_equal "abi24-last-access_mode" ro "$(rnbd_attr rnbd0 access_mode)"
+check_equal "abi24-last-sessname" s "$(the_attr session)"
+check_equal "abi24-last-device_path" "${ram[0]}" "$(the_attr mapping_path)"
+check_equal "abi24-last-access_mode" ro "$(the_attr access_mode)"
 
 test_start "many paths"
 many=
@@ -168,8 +170,9 @@ for n in {1..32}; do
 done
 map_gives abi25-32-paths-on-a-live-session OK "sessname=s device_path=${ram[1]} access_mode=ro$many"
 check_equal "abi25-live-session-ignores-them" 1 "$(entries "$RTRS_CLT/s/paths" | wc -w)"
-rnbd_unmap rnbd1
-rnbd_unmap rnbd0
+for disk in $(rnbd_disks); do
+	rnbd_unmap "$disk"
+done
 check "nothing-left" wait_for 10 nothing_mapped
 many=
 for n in {1..129}; do

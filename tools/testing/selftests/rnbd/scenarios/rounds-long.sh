@@ -13,25 +13,27 @@ modprobe rtrs_server sess_queue_depth=32
 load_rnbd_server
 load_rnbd_client
 
-rounds() { # COUNT DISK
+disk=$RNBD_CTL/devices/${ram[0]//\//!} # the link that leads to it
+rounds() { # COUNT
 	local n
 	for ((n = 0; n < $1; n++)); do
 		echo "$text" >"$MAP_DEVICE" || return 1
-		echo normal 2>/dev/null >"/sys/block/$2/rnbd/unmap_device" || rnbd_unmap "$2" || return 1
+		echo normal 2>/dev/null >"$disk/rnbd/unmap_device" ||
+			rnbd_unmap "$(rnbd_disk_of "$RNBD_SESS" "${ram[0]}")" || return 1
 	done
 }
 slab_kb() { awk '/^SUnreclaim:/ { print $2 }' /proc/meminfo; }
 text=$(map_text "device_path=${ram[0]}")
 
-check "warm-up" rounds 20 rnbd0
+check "warm-up" rounds 20
 before=$(slab_kb)
-check "200-rounds-with-new-sessions" rounds 200 rnbd0
+check "200-rounds-with-new-sessions" rounds 200
 note "unreclaimable slab: $before KiB before, $(slab_kb) KiB after"
 check "new-sessions-leave-no-memory" test $(($(slab_kb) - before)) -lt 4096
 keeper=$(rnbd_map "device_path=${ram[1]}")
-check "warm-up-on-one-session" rounds 20 rnbd1
+check "warm-up-on-one-session" rounds 20
 before=$(slab_kb)
-check "800-rounds-on-one-session" rounds 800 rnbd1
+check "800-rounds-on-one-session" rounds 800
 note "unreclaimable slab: $before KiB before, $(slab_kb) KiB after"
 check "one-session-leaves-no-memory" test $(($(slab_kb) - before)) -lt 4096
 check "the-other-disk-works" fio_verify "/dev/$keeper" randwrite 4k-32k 8 1 60

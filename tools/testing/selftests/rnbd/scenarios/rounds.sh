@@ -14,34 +14,34 @@ load_rnbd_server
 load_rnbd_client
 
 test_start "100 rounds of map and unmap"
-# round TEXT: map and unmap with as little beside it as the shell can do.
+text=$(map_text "device_path=${ram[0]}")
+disk=$RNBD_CTL/devices/${ram[0]//\//!} # the link that leads to it
+# map and unmap with as little beside it as the shell can do
 round() {
 	local state
-	echo "$1" >"$MAP_DEVICE" || return 1
-	read -r state <"/sys/block/$next/rnbd/state" || return 1
+	echo "$text" >"$MAP_DEVICE" || return 1
+	read -r state <"$disk/rnbd/state" || return 1
 	if [ "$state" != open ]; then
-		echo "$next is $state"
+		echo "the disk is $state"
 		return 1
 	fi
-	echo normal 2>/dev/null >"/sys/block/$next/rnbd/unmap_device" || rnbd_unmap "$next"
+	echo normal 2>/dev/null >"$disk/rnbd/unmap_device" ||
+		rnbd_unmap "$(rnbd_disk_of "$RNBD_SESS" "${ram[0]}")"
 }
-rounds() { # COUNT TEXT
+rounds() { # COUNT
 	local n
 	for ((n = 0; n < $1; n++)); do
-		if ! round "$2"; then
+		if ! round; then
 			echo "round $n of $1"
 			return 1
 		fi
 	done
 }
-text=$(map_text "device_path=${ram[0]}")
-next=rnbd0
-check "20-rounds-with-new-sessions" rounds 20 "$text"
+check "20-rounds-with-new-sessions" rounds 20
 check "rounds-leave-nothing" wait_for 10 nothing_mapped
 check "rounds-leave-nothing-on-the-server" wait_for 10 server_idle
 keeper=$(rnbd_map "device_path=${ram[1]}")
-next=rnbd1
-check "80-rounds-on-one-session" rounds 80 "$text"
+check "80-rounds-on-one-session" rounds 80
 check_equal "the-other-disk-stays" "$keeper" "$(rnbd_disks)"
 check "the-other-disk-works" fio_verify "/dev/$keeper" randwrite 4k-32k 8 1 60
 rnbd_unmap "$keeper"
@@ -49,10 +49,10 @@ check "rounds-leave-nothing-again" wait_for 10 nothing_mapped
 
 test_start "maps that overlap with unmaps" # one that surely does: peer-server
 overlap() {
-	local n
+	local n first
 	for ((n = 0; n < 6; n++)); do
-		rnbd_map "device_path=${ram[0]}" >/dev/null || return 1
-		rnbd_unmap rnbd0 &
+		first=$(rnbd_map "device_path=${ram[0]}") || return 1
+		rnbd_unmap "$first" &
 		rnbd_map "device_path=${ram[1]}" >/dev/null || return 1
 		wait $! || return 1
 		rnbd_unmap "$(rnbd_disk_of "$RNBD_SESS" "${ram[1]}")" || return 1
