@@ -224,6 +224,41 @@ close_late_case() {
 }
 closes_after() { ask closes && [ "$reply" -gt "$1" ]; } # condition: BEFORE
 
+# given_up_case NAME WANT: no CLOSE has an answer. When the link is back the server is told once more,
+# which costs that link too, and then no more: the other disk is to be of use.
+given_up_case() {
+	local a b
+	ask honest
+	a=$(rnbd_map device_path=a "$(path_args 0)") b=$(rnbd_map device_path=b "$(path_args 0)")
+	ask arm "$1"
+	check_equal "$1-unmap" OK "$(errno_of write "/sys/block/$a/rnbd/unmap_device" normal)"
+	check "$1-is-given-up" wait_for 20 log_has "<a@$RNBD_SESS> may stay open on the server"
+	check "$1-the-link-was-lost-twice" wait_for 20 losses_are 2
+	check "$1-the-other-is-open" wait_for 20 state_is "$b" open
+	sleep 3
+	check_equal "$1-the-other-works" OK "$(errno_of pread "/dev/$b" 0 4096 direct)"
+	ask fired 0
+	verdict "$1" "$2" "$reply"
+	rnbd_unmap "$b"
+	check "$1-leaves-nothing" wait_for 10 nothing_mapped
+}
+losses_are() { ask left 0 && [[ $reply == *"left $1" ]]; } # condition
+
+# silent_case NAME WANT: the link comes back, and what the client says first has no answer: it tries
+# another link.
+silent_case() {
+	local got
+	ask honest
+	map_errno 0 >/dev/null
+	ask arm "$1"
+	got=$(path_do 0 reconnect)
+	ask fired 20000
+	verdict "$1" "$2" "$got"
+	check "$1-the-link-was-lost" wait_for 20 losses_are 1
+	check "$1-recovers" wait_for 20 recovered 1
+	unmap_disk
+}
+
 # tear_down_case NAME WANT RESULT: a mapping meets the tear-down of its session, which goes on for as long
 # as the server does not answer the disconnect.
 tear_down_case() {

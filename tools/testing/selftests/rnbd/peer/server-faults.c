@@ -220,6 +220,17 @@ static const struct fault close_late_faults[] = {
 	{ NULL }
 };
 
+/* Of a link that comes back. */
+static const struct fault given_up_faults[] = {
+	{ "close-never-again", "17.29", "fired 2 left 2", .act = ACT_DROP },
+	{ NULL }
+};
+
+static const struct fault again_faults[] = {
+	{ "sess-info-silence-again", "17.29", "OK", .act = ACT_DROP, ONCE },
+	{ NULL }
+};
+
 static const struct fault tear_down_faults[] = {
 	{ "close-then-deaf", "12.4", "OK", .act = ACT_DEAF, ONCE },
 	{ NULL }
@@ -271,6 +282,7 @@ static const struct {
 	{ "sess-info", AT_SESS_INFO, sess_info_faults }, { "open", AT_OPEN, open_faults },
 	{ "reject", AT_ACCEPT, reject_faults }, { "close", AT_CLOSE, close_faults },
 	{ "close-late", AT_CLOSE, close_late_faults },
+	{ "given-up", AT_CLOSE, given_up_faults }, { "again", AT_SESS_INFO, again_faults },
 	{ "tear-down", AT_CLOSE, tear_down_faults },
 	{ "answer", AT_ANSWER, answer_faults }, { "heartbeat", AT_HEARTBEAT, heartbeat_faults },
 	{ "fence", AT_FENCE, fence_faults },

@@ -28,6 +28,8 @@ each reject_case reject
 each close_case close "" 0
 each close_case close "" 0 1
 each close_late_case close-late
+each given_up_case given-up
+each silent_case again
 each tear_down_case tear-down "" abi31-map-during-tear-down
 ids_case
 again_cases accept-depth-unlike-info -- open-block-0
