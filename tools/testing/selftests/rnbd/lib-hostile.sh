@@ -167,6 +167,23 @@ reopen_case() {
 	check_equal "$1-again-then-honest" "OK open OK" "$got $(rnbd_attr rnbd0 state) $(read_errno)"
 }
 
+# killed_case FAULT: who waits for a connection that does not come can be killed; the path is of use yet.
+killed_case() {
+	local waiter
+	ask honest
+	map_errno 0 >/dev/null
+	ask arm "$1"
+	errno-op write "$(clt_path 0)/reconnect" 1 >/dev/null 2>&1 &
+	waiter=$!
+	ask fired 20000
+	check "$1-killed-waits" kill "$waiter"
+	check "$1-killed-ends" wait_for 5 eval "! kill -0 $waiter"
+	ask honest
+	check_equal "$1-killed-disconnect" OK "$(path_do 0 disconnect)"
+	check_equal "$1-killed-reconnect" "OK OK" "$(path_do 0 reconnect) $(read_errno)"
+	unmap_disk
+}
+
 # reject_case NAME WANT: of the three connections of a path the last one is rejected. The errno reaches
 # who maps and who adds a path, at once, whatever the other connections do.
 reject_case() {

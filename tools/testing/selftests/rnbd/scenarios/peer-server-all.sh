@@ -43,6 +43,7 @@ each close_late_case close-late
 each given_up_case given-up
 each silent_case again
 each tear_down_case tear-down "" abi31-map-during-tear-down
+killed_case accept-silence
 ids_case
 again_cases accept-magic accept-depth-unlike-info reject-ebusy info-type info-cut -- \
 	open-block-0 open-physical-small open-errno open-type

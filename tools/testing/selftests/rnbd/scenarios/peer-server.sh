@@ -31,6 +31,7 @@ each close_late_case close-late
 each given_up_case given-up
 each silent_case again
 each tear_down_case tear-down "" abi31-map-during-tear-down
+killed_case accept-silence
 ids_case
 again_cases accept-depth-unlike-info -- open-block-0
 fuzz "${FUZZ:-20}"
