@@ -19,13 +19,15 @@ def _patterns(name, flags=0):
 
 BAD, HARMLESS = _patterns("kernel-log.bad"), _patterns("kernel-log.ok")
 HARMLESS_REPORT = _patterns("kernel-report.ok", re.DOTALL)
-REPORT = re.compile(r"^[^\n]*-\[ cut here \].*?-\[ end trace [^\n]*\n", re.DOTALL | re.MULTILINE)
+START = re.compile(r"-\[ cut here \]|\bBUG: ")
+REPORT = re.compile(r"^[^\n]*(?:-\[ cut here \].*?-\[ end trace [^\n]*|\bBUG: .*?</TASK>)\n",
+                    re.DOTALL | re.MULTILINE)
 
 
 def _without_harmless_reports(text):
     """A report that ran into the next one stays."""
     def kept(match):
-        single = match[0].count("[ cut here ]") == 1
+        single = len(START.findall(match[0])) == 1
         return "" if single and HARMLESS_REPORT.search(match[0]) else match[0]
     return REPORT.sub(kept, text)
 

@@ -199,6 +199,8 @@ if [ -n "$heard" ]; then
 	check_equal "abi50-resize-same" OK "$(errno_of write "$dir/rnbd/resize" 0x2000)"
 	check_equal "abi50-size" 8192 "$(cat "$dir/size")"
 	rnbd_unmap "$disk"
+	wait_for 10 nothing_mapped
+	wait_for 10 server_idle
 	uevents_sync "$events"
 	check_match "abi52-add-online" "^add online " "$(uevents_of "$events" "block/$disk ")"
 	check "abi52-files-there-at-online" grep -q "^online .*STATE=open" "$events"
