@@ -233,9 +233,9 @@ _on_err() {
 # are in the code or the data of a module that is gone betray themselves then.
 _releases_are_late() { [ "$LAB_KERNEL" = kasan ]; }
 
-# await_releases [DEPTH]: what was put before has been released, with all that DEPTH such objects
-# hold one behind the other (1).
-await_releases() { if _releases_are_late; then sleep $((4 * ${1:-1} + 1)); fi; }
+# await_releases DEPTH: what was put before has been released, and so has what DEPTH such objects hold
+# one behind the other.
+await_releases() { if _releases_are_late; then sleep $((4 * $1 + 1)); fi; }
 
 _on_exit() {
 	local rc=$? tests failed skipped
@@ -248,7 +248,7 @@ _on_exit() {
 	unload_all >/dev/null || test_fail "modules-unload" "$(lsmod | grep -E '^(rnbd|rtrs)_')"
 	_run_list "$LAB_TMP/.undo"
 	_net_down
-	await_releases
+	await_releases 1
 	tests=$(<"$LAB_TMP/.tests") failed=$(<"$LAB_TMP/.failed")
 	skipped=$(<"$LAB_TMP/.skipped")
 	cd /
