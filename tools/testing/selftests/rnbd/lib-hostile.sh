@@ -365,6 +365,19 @@ log_is_short() {
 	[ "$lines" -le "$1" ]
 }
 
+# session_cases: what else a session may meet.
+session_cases() {
+	each heartbeat_case heartbeat "" 0
+	each reject_case reject
+	each close_case close "" 0
+	each close_case close "" 0 1
+	each close_late_case close-late
+	each given_up_case given-up
+	each silent_case again
+	killed_case accept-silence
+	ids_case
+}
+
 # again_cases [RECONNECT FAULT...] -- [REOPEN FAULT...]: sessions that come back.
 again_cases() {
 	test_start "coming back"

@@ -32,19 +32,11 @@ for mode in ai plain short; do
 done
 each io_case answer "" 0 1
 each io_case fence "" 0 1
-each heartbeat_case heartbeat "" 0
 use_mode ai
 each map_case slow-map
 each io_case slow-fence "" 0 1
-each reject_case reject
-each close_case close "" 0
-each close_case close "" 0 1
-each close_late_case close-late
-each given_up_case given-up
-each silent_case again
+session_cases
 each tear_down_case tear-down "" abi31-map-during-tear-down
-killed_case accept-silence
-ids_case
 again_cases accept-magic accept-depth-unlike-info reject-ebusy info-type info-cut -- \
 	open-block-0 open-physical-small open-errno open-type
 fuzz "${FUZZ:-200}"

@@ -23,16 +23,8 @@ THIN=3 each io_case answer "" 0
 use_mode short
 each io_case answer own 0 1
 THIN=2 each io_case fence "" 0 1
-each heartbeat_case heartbeat "" 0
-each reject_case reject
-each close_case close "" 0
-each close_case close "" 0 1
-each close_late_case close-late
-each given_up_case given-up
-each silent_case again
+session_cases
 each tear_down_case tear-down "" abi31-map-during-tear-down
-killed_case accept-silence
-ids_case
 again_cases accept-depth-unlike-info -- open-block-0
 fuzz "${FUZZ:-20}"
 hostile_end 60
