@@ -16,9 +16,9 @@ load_rnbd_client
 addr=ip:$(server_addr)
 min="sessname=s path=$addr device_path=${ram[0]}"
 
-# the_attr NAME, unmap_it: of the only disk
+# the_attr NAME, unmap_it: of the only disk. A session that is still there would spoil the next case.
 the_attr() { rnbd_attr "$(rnbd_disks)" "$1"; }
-unmap_it() { rnbd_unmap "$(rnbd_disks)"; }
+unmap_it() { rnbd_unmap "$(rnbd_disks)" && wait_for 10 nothing_mapped; }
 
 # maps NAME TEXT: TEXT maps ram0 on session s; unmap it again.
 maps() {
