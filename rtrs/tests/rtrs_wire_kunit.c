@@ -444,7 +444,7 @@ static void info_req_check_test(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rtrs_wire_get_info_req(&msg, sizeof(msg)), -EINVAL);
 
 	/* no NUL in the field, and none behind it either */
-	memset(&msg.pathname, 'x', sizeof(msg) - offsetof(struct rtrs_msg_info_req, pathname));
+	memset_startat(&msg, 'x', pathname);
 	KUNIT_EXPECT_EQ(test, rtrs_wire_get_info_req(&msg, sizeof(msg)), -EINVAL);
 }
 
