@@ -84,30 +84,19 @@ def modules(kernel, debug=False, gcov=False):
         with Lock("build"):
             good, lines = make(kernel, target, *words)
         (CACHE / "build" / f"{name}.log").write_text("\n".join(lines) + "\n")
+        warnings = [line for line in lines if _is_warning(line)]
+        if warnings or not good:    # what is built would not warn again: begin anew next time
+            stamp.unlink()
         if not good:
             raise LabError(f"the modules do not build for {name}:\n" +
                            "\n".join(lines[-60:]))
         part.mkdir(parents=True)
         for path in [*target.rglob("*.ko"), *(target.rglob("*.gcno") if gcov else [])]:
             shutil.copy(path, part / path.name)
-        _keep_warnings(target, part, lines)
+        (part / "warnings").write_text("\n".join(warnings))
     return cached(f"built/{name}", key, build)
 
 
 def _is_warning(line):
     """The compiler's and modpost's, not what make says about itself."""
     return "warning:" in line.lower() and not line.startswith("make")
-
-
-def _keep_warnings(target, part, lines):
-    """An incremental build repeats no warnings of files it did not compile: remember those that
-    were seen since the sources last built cleanly."""
-    log = target / ".warnings"
-    old = [line for line in log.read_text().splitlines() if _is_warning(line)] \
-        if log.exists() else []
-    compiled = {line.split()[-1] for line in lines if " CC " in line}
-    kept = [w for w in old if not any(obj.endswith(pathlib.Path(w.split(":")[0]).stem + ".o")
-                                      for obj in compiled)]
-    new = [line for line in lines if _is_warning(line)]
-    log.write_text("\n".join(kept + new))
-    (part / "warnings").write_text("\n".join(kept + new))
