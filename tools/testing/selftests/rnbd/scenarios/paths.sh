@@ -288,8 +288,11 @@ for how in write echo; do
 	act remap_device "/sys/block/$disk/rnbd"
 	check "abi6-$how-open-again" state_is "$disk" open
 	act unmap_device "/sys/block/$disk/rnbd"
+	wait_for 10 nothing_mapped
+	wait_for 10 server_idle
 	check_equal "abi6-$how-map_device" OK "$(errno_of "$how" "$MAP_DEVICE" \
 		"$(map_text "$(path_args 0) path=$v6 $(path_args 2)" "device_path=${ram[0]}")")"
+	disk=$(rnbd_disk_of "$RNBD_SESS" "${ram[0]}")
 done
 
 test_start "the end of the session"
