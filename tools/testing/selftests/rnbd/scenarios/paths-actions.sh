@@ -112,26 +112,24 @@ check "abi84-reset-reconnects-reads" attr_is "$(clt_path 0)/stats/reconnects" "0
 
 test_start "loss of one of two paths under load"
 sess_attr mpath_policy round-robin
-# lose DISK: as long as fio runs, break one path after the other, never the last one
+moved() { [ $(($(path_stat 0 failover) + $(path_stat 1 failover))) -gt 0 ]; } # condition
+# lose: break one path after the other, never the last one, until a loss has met requests
 lose() {
 	local n=0
-	while kill -0 "$1" 2>/dev/null; do
-		cut_by_server $((n % 2)) || return 1
+	while [ $n -lt 5 ] || ! moved; do
+		load_runs && cut_by_server $((n % 2)) || return 1
 		n=$((n + 1))
+		[ $n -lt 50 ] || break
 	done
 	echo "$n losses"
-	[ "$n" -gt 1 ]
 }
-FIO_TIMEOUT=100 fio_verify "/dev/$disk" randwrite 4k-32k 32 1 100000 --time_based --runtime=12 &
-fio=$!
-check "abi54-paths-come-back" lose "$fio"
-rc=0; wait "$fio" || rc=$?
-check_equal "abi54-no-failed-io-and-data-right" 0 "$rc"
+load_start "$disk" --number_ios=3000 # long enough that most losses come in the middle of it
+check "abi54-paths-come-back" lose
+load_end "abi54-no-failed-io-and-data-right"
 check "abi54-state" state_is "$disk" open
 check_disk_events "abi54-no-uevent" ""
-failed_over=$(($(path_stat 0 failover) + $(path_stat 1 failover)))
-check "requests-did-move-to-the-other-path" test "$failed_over" -gt 0
-note "$failed_over requests were sent again"
+check "requests-did-move-to-the-other-path" moved
+note "$(path_stat 0 failover) + $(path_stat 1 failover) requests were sent again"
 
 test_start "loss of one RDMA device of two"
 fio_run "/dev/$disk" randrw 4k-32k 16 1 100000 --time_based --runtime=8 &
