@@ -48,6 +48,7 @@ check_equal "link-of-the-initial-mount-namespace" OK "$(unshare --mount bash -c 
 	mount -t tmpfs tmpfs $LAB_TMP/devs &&
 	errno-op write $MAP_DEVICE '$(map_text "device_path=$LAB_TMP/devs/one")'" || :)"
 rnbd_unmap "$(rnbd_disks)"
+check "nothing-left-2" wait_for 10 nothing_mapped
 
 test_start "an address of another network namespace"
 mkfifo "$LAB_TMP/fifo"
