@@ -78,15 +78,15 @@ def modules(kernel, debug=False, gcov=False):
         if not stamp.exists() or stamp.read_text() != str(kernel.build):
             shutil.rmtree(target)
             target.mkdir()
-            stamp.write_text(str(kernel.build))
+        stamp.unlink(missing_ok=True)
         say(f"building the modules for {name}")
         _sync(target)
         with Lock("build"):
             good, lines = make(kernel, target, *words)
         (CACHE / "build" / f"{name}.log").write_text("\n".join(lines) + "\n")
         warnings = [line for line in lines if _is_warning(line)]
-        if warnings or not good:    # what is built would not warn again: begin anew next time
-            stamp.unlink()
+        if good and not warnings:   # else begin anew next time: what is built would not warn again
+            stamp.write_text(str(kernel.build))
         if not good:
             raise LabError(f"the modules do not build for {name}:\n" +
                            "\n".join(lines[-60:]))
