@@ -252,7 +252,7 @@ given_up_case() {
 	check "$1-is-given-up" wait_for 20 log_has "<a@$RNBD_SESS> may stay open on the server"
 	check "$1-the-link-was-lost-twice" wait_for 20 losses_are 2
 	check "$1-the-other-is-open" wait_for 20 state_is "$b" open
-	sleep 3
+	check_fails "$1-and-no-more" within 3 losses_are 3
 	check_equal "$1-the-other-works" OK "$(errno_of pread "/dev/$b" 0 4096 direct)"
 	ask fired 0
 	verdict "$1" "$2" "$reply"
@@ -373,7 +373,7 @@ session_cases() {
 	each close_case close "" 0 1
 	each close_late_case close-late
 	each given_up_case given-up
-	each silent_case again
+	each silent_case silent
 	killed_case accept-silence
 	ids_case
 }

@@ -89,6 +89,13 @@ rnbd_map() {
 	echo "$disk"
 }
 
+# map_again KEY=VALUE...: rnbd_map when the numbers of unmapped disks are free: a disk has its number
+# until it is released, and is itself held by its directories holders/ and slaves/ until those are.
+map_again() {
+	await_releases 2
+	rnbd_map "$@"
+}
+
 # rnbd_unmap DISK [normal|force]: EBUSY is retried for 5 s where udev may be looking at the disk.
 rnbd_unmap() {
 	local disk=${1#/dev/} how=${2:-normal} err end

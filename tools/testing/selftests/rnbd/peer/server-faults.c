@@ -226,7 +226,7 @@ static const struct fault given_up_faults[] = {
 	{ NULL }
 };
 
-static const struct fault again_faults[] = {
+static const struct fault silent_faults[] = {
 	{ "sess-info-silence-again", "17.29", "OK", .act = ACT_DROP, ONCE },
 	{ NULL }
 };
@@ -282,7 +282,7 @@ static const struct {
 	{ "sess-info", AT_SESS_INFO, sess_info_faults }, { "open", AT_OPEN, open_faults },
 	{ "reject", AT_ACCEPT, reject_faults }, { "close", AT_CLOSE, close_faults },
 	{ "close-late", AT_CLOSE, close_late_faults },
-	{ "given-up", AT_CLOSE, given_up_faults }, { "again", AT_SESS_INFO, again_faults },
+	{ "given-up", AT_CLOSE, given_up_faults }, { "silent", AT_SESS_INFO, silent_faults },
 	{ "tear-down", AT_CLOSE, tear_down_faults },
 	{ "answer", AT_ANSWER, answer_faults }, { "heartbeat", AT_HEARTBEAT, heartbeat_faults },
 	{ "fence", AT_FENCE, fence_faults },

@@ -101,13 +101,6 @@ if [ "$(nproc)" -gt 1 ]; then
 	check_equal "abi51-nr_requests" 512 "$(queue_attr "$disk" nr_requests)"
 fi
 
-# map_again ARG...: as rnbd_map, when the numbers of unmapped disks are free: a disk has its number
-# until it is released, and is itself held by its directories holders/ and slaves/ until those are.
-map_again() {
-	await_releases 2
-	rnbd_map "$@"
-}
-
 test_start "the same device again"
 check_equal "abi22-EEXIST" EEXIST \
 	"$(errno_of write "$MAP_DEVICE" "$(map_text "device_path=${ram[0]}")")"

@@ -180,8 +180,8 @@ check_equal "abi80-reconnect-with-the-peer-gone" ENOTCONN "$(path_do 0 reconnect
 check_equal "disconnect-with-the-peer-gone" OK "$(path_do 1 disconnect)"
 check_equal "add_path-with-the-peer-gone" ECONNRESET "$(add_path 2)"
 check "nothing-left-of-it" gone "$(clt_path 2)"
-# the attempts are used up, so nothing happens when the server is back until somebody asks
-# after the reconnect, that is: a slow unloading may have cost all attempts before
+# Of the reconnect's attempts: a slow unloading may have cost all attempts once before. When they are used
+# up nothing happens until somebody asks, though the server is back.
 given_up() { dmesg | grep -F "$(path_name 0): " | tail -n 1 | grep -q "no attempts left after 3"; }
 check "gives-up-after-three-attempts" wait_for 60 given_up
 check "abi86-failed-attempts-are-counted" \

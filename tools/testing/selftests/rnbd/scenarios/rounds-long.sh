@@ -30,7 +30,8 @@ before=$(slab_kb)
 check "200-rounds-with-new-sessions" rounds 200
 note "unreclaimable slab: $before KiB before, $(slab_kb) KiB after"
 check "new-sessions-leave-no-memory" test $(($(slab_kb) - before)) -lt 4096
-keeper=$(rnbd_map "device_path=${ram[1]}")
+keeper=$(map_again "device_path=${ram[1]}")
+check_equal "no-number-is-lost" rnbd0 "$keeper"
 check "warm-up-on-one-session" rounds 20
 before=$(slab_kb)
 check "800-rounds-on-one-session" rounds 800

@@ -40,7 +40,8 @@ rounds() { # COUNT
 check "20-rounds-with-new-sessions" rounds 20
 check "rounds-leave-nothing" wait_for 10 nothing_mapped
 check "rounds-leave-nothing-on-the-server" wait_for 10 server_idle
-keeper=$(rnbd_map "device_path=${ram[1]}")
+keeper=$(map_again "device_path=${ram[1]}")
+check_equal "no-number-is-lost" rnbd0 "$keeper"
 check "80-rounds-on-one-session" rounds 80
 check_equal "the-other-disk-stays" "$keeper" "$(rnbd_disks)"
 check "the-other-disk-works" fio_verify "/dev/$keeper" randwrite 4k-32k 8 1 60
