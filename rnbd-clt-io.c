@@ -87,16 +87,13 @@ static bool failed(struct request *rq)
 {
 	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
 	struct rnbd_clt_dev *dev = rq->q->queuedata;
-	bool no_path = clt_rq->err == -ECONNABORTED;
 
-	if (dev && no_path && rnbd_clt_holds(dev)) {
+	if (dev && clt_rq->err == -ECONNABORTED && rnbd_clt_holds(dev)) {
 		rnbd_clt_hold_request(rq);
 		return true;
 	}
 	if (dev)
 		io_failed(dev, rq);
-	else if (no_path && clt_rq->timed_out)
-		clt_rq->err = -ETIMEDOUT;	/* the message itself has cost the last path */
 	return false;
 }
 
@@ -283,13 +280,22 @@ static bool ended_by_polling(struct request *rq)
 	return false;
 }
 
-/* Only what changes the disk does harm when it takes effect after it was given up. */
-static enum rtrs_clt_fate last_fate(struct request *rq)
+/*
+ * A message is not sent again.  A server that answers heartbeats and no message waits for
+ * a disk, and would cost the session the next path, too: that of all other devices.  I/O
+ * has a second try; then only what changes the disk does harm when it takes effect after
+ * it was given up.
+ */
+static enum rtrs_clt_fate fate_of(struct request *rq)
 {
+	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
 	struct rnbd_clt_dev *dev = rq->q->queuedata;
 
-	if (!dev || !op_is_write(req_op(rq)) ||
-	    READ_ONCE(dev->state) == RNBD_CLT_DEV_UNMAPPED)
+	if (!dev)
+		return RTRS_CLT_ABANDON;
+	if (!clt_rq->timed_out)
+		return RTRS_CLT_RESEND;
+	if (!op_is_write(req_op(rq)) || READ_ONCE(dev->state) == RNBD_CLT_DEV_UNMAPPED)
 		return RTRS_CLT_ABANDON;
 	return RTRS_CLT_FAIL;
 }
@@ -303,7 +309,7 @@ static enum blk_eh_timer_return timed_out(struct request *rq)
 {
 	struct rnbd_clt_session *sess = rq->q->tag_set->driver_data;
 	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
-	enum rtrs_clt_fate fate = clt_rq->timed_out ? last_fate(rq) : RTRS_CLT_RESEND;
+	enum rtrs_clt_fate fate = fate_of(rq);
 
 	if (rq->mq_hctx->type == HCTX_TYPE_POLL && ended_by_polling(rq))
 		return BLK_EH_DONE;

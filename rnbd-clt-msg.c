@@ -9,7 +9,7 @@
  * nothing old travels, and an answer that never came is no valid answer.
  * Failure: the server's errno, -ECONNABORTED if the link that the message belongs to
  * is gone, -EINVAL for an answer that makes no sense.  The wait is bounded by the
- * request time-out; -ETIMEDOUT if that was over, whatever paths it has cost.
+ * request time-out; -ETIMEDOUT if that was over, which costs the path.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

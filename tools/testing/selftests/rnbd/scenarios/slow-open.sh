@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# lab: guests=1 timeout=240 kernel=any,uml debug=yes
+# lab: guests=1 timeout=300 kernel=any,uml debug=yes
 #
-#	server: two null_blk, a loop device over one of them ---- one link ---- client: rnbd0, rnbd1
+#	server: two null_blk, a loop device over one of them --- links 0, 1 --- client: rnbd0, rnbd1
 #
 # A device that the server takes long to open when the link is back: what waits for another device
-# still ends in its time, and the session does not lose its link again and again for it.
+# still ends in its time, and the session does not lose its link again and again for it; with a
+# second path it does not lose it at all.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../lib-abi.sh"
 . "${0%/*}/../lib-path.sh"
@@ -34,8 +35,13 @@ reading() {
 }
 lost() { cut -d' ' -f1 "$(clt_path 0)/stats/reconnects"; }
 both_are_open() { state_is "$a" open && state_is "$b" open; } # condition
+both_are_closed() { state_is "$a" closed && state_is "$b" closed; } # condition
+# logged TEXT: how many lines of the kernel log have it. losses: how often the disk was closed.
+logged() { dmesg | grep -cF -- "$1" || :; }
+losses() { logged "<$disk@$RNBD_SESS> disconnected"; }
+given_up() { [ "$(logged "<$loop@$RNBD_SESS> not opened again: -110")" = "$1" ]; } # condition
 
-rxe_up
+rxe_up 2
 load_rnbd_server
 load_rnbd_client
 disk=$(null_blk_up 16)
@@ -71,6 +77,35 @@ check_equal "hold-link-back-again" OK "$(path_do 0 reconnect)"
 check "hold-both-are-open" wait_for 30 both_are_open
 sess_attr hold_time_ms 0
 
+test_start "over two paths only one of them is lost for it"
+seconds=$((3 * LAB_SLOW))
+before=$(sess_attr request_timeout_ms)
+sess_attr request_timeout_ms $((seconds * 1000))
+check_equal "two-second-path" OK "$(add_path 1)"
+check_equal "two-first-lost" OK "$(path_do 0 disconnect)"
+check_equal "two-second-lost" OK "$(path_do 1 disconnect)"
+check "two-both-are-closed" wait_for 10 both_are_closed
+slow
+check_equal "two-first-back" OK "$(path_do 0 reconnect)"
+check_equal "two-second-back" OK "$(path_do 1 reconnect)"
+check "two-both-are-back" wait_for "$seconds" paths_are 2
+check "two-the-other-is-open" wait_for 10 state_is "$a" open
+losses=$(losses)
+check "two-one-is-lost-for-it" wait_for $((seconds + 5)) paths_are 1
+check "two-is-logged" wait_for 5 given_up 1
+sleep $((seconds + 1)) # a second attempt would cost the other path
+check_equal "two-one-is-still-there" 1 "$(paths_connected)"
+check_equal "two-the-other-works" OK "$(errno_of pread "/dev/$a" 0 4096 direct)"
+check "two-stays-closed" state_is "$b" closed
+quick
+check "two-are-back-again" wait_for $((30 * LAB_SLOW)) paths_are 2
+check "two-is-still-closed" state_is "$b" closed
+check_equal "two-open-by-hand" OK "$(errno_of write "/sys/block/$b/rnbd/remap_device" 1)"
+check "two-is-open" state_is "$b" open
+check_equal "two-the-other-was-never-closed" "$losses" "$(losses)"
+check_equal "two-second-path-taken-away" OK "$(path_do 1 remove_path)"
+sess_attr request_timeout_ms "$before"
+
 test_start "a device that is never opened in time"
 if [ ! -e "$FAULTS" ]; then
 	test_skip "slow" "this kernel has no fault injection in debugfs"
@@ -92,7 +127,7 @@ sleep 4 # twice the time after which it would cost the path again
 check "slow-the-other-stays-open" state_is "$a" open
 check "slow-stays-closed" state_is "$b" closed
 check_equal "slow-link-lost-once" $((before + 2)) "$(lost)"
-check "slow-is-logged" log_has "<$loop@$RNBD_SESS> not opened again: -110"
+check "slow-is-logged" given_up 2
 fault_end delay
 check_equal "slow-the-other-works" OK "$(errno_of pread "/dev/$a" 0 4096 direct)"
 check "slow-is-still-closed" state_is "$b" closed
