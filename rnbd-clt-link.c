@@ -312,13 +312,19 @@ int rnbd_clt_dev_open(struct rnbd_clt_dev *dev, struct rnbd_geometry *geo)
 	return err;
 }
 
-/* It stays closed until it is opened by hand, or the link was lost for another cause. */
-static void set_slow(struct rnbd_clt_dev *dev)
+/*
+ * It stays closed until it is opened by hand, or the link was lost for another cause.
+ * The server opens one device after the other: those behind the first one waited for it.
+ */
+static void set_slow(struct rnbd_clt_dev *dev, u32 link_gen)
 {
 	struct rnbd_clt_session *sess = dev->sess;
 
 	spin_lock(&sess->lock);
-	dev->slow = true;
+	if (sess->slow_gen != link_gen) {
+		sess->slow_gen = link_gen;
+		dev->slow = true;
+	}
 	spin_unlock(&sess->lock);
 	message_timed_out(sess);
 }
@@ -332,6 +338,7 @@ static void set_slow(struct rnbd_clt_dev *dev)
  */
 int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
 {
+	u32 link_gen = READ_ONCE(dev->sess->link_gen);
 	struct rnbd_geometry geo;
 	sector_t old;
 	int err;
@@ -341,7 +348,7 @@ int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
 		return 0;
 	err = rnbd_clt_dev_open(dev, &geo);
 	if (err == -ETIMEDOUT)
-		set_slow(dev);
+		set_slow(dev, link_gen);
 	if (err)
 		return err;
 

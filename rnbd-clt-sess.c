@@ -132,6 +132,7 @@ static struct rnbd_clt_session *alloc_sess(const char *name)
 	mutex_init(&sess->left_lock);
 	spin_lock_init(&sess->lock);
 	sess->link_up = true;
+	sess->slow_gen = sess->link_gen - 1;
 	INIT_WORK(&sess->link_work, rnbd_clt_link_work);
 	INIT_WORK(&sess->destroy_work, destroy_work);
 	return sess;

@@ -89,6 +89,7 @@ enum rnbd_clt_sess_state {
  * @link_gen: counts the losses of the link; device ids of an earlier one are void
  * @link_up: a path is connected
  * @running: @link_work may be queued
+ * @slow_gen: link generation that a device was found slow in
  * @hold_ms: how long I/O of devices waits for the link; 0: not at all
  * @left: devices that the server may still have open, see rnbd-clt-left.c
  * @left_lock: guards @left
@@ -116,6 +117,7 @@ struct rnbd_clt_session {
 
 	spinlock_t		lock;		/* link and states of devices */
 	u32			link_gen;
+	u32			slow_gen;
 	bool			link_up;
 	bool			running;
 	unsigned int		hold_ms;
@@ -154,7 +156,7 @@ enum rnbd_clt_hold {
  * @gd: disk; its count is the only one of the device, and its release frees both
  * @open_gen: link generation of @device_id, guarded by &rnbd_clt_session.lock
  * @tried_gen: link generation of the last try to open it again, ditto
- * @slow: the server did not open it in time, ditto
+ * @slow: the first that the server did not open in time over a link, ditto
  * @mapped: everything is in place, the device may be unmapped, ditto
  * @offline: state went to CLOSED, users have not been told yet, ditto
  * @hold: see there, ditto

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # lab: guests=1 timeout=300 kernel=any,uml debug=yes
 #
-#	server: two null_blk, a loop device over one of them --- links 0, 1 --- client: rnbd0, rnbd1
+#	server: null_blks, a loop device over one of them --- links 0, 1 --- client: rnbd0 to rnbd2
 #
 # A device that the server takes long to open when the link is back: what waits for another device
 # still ends in its time, and the session does not lose its link again and again for it; with a
@@ -36,6 +36,7 @@ reading() {
 lost() { cut -d' ' -f1 "$(clt_path 0)/stats/reconnects"; }
 both_are_open() { state_is "$a" open && state_is "$b" open; } # condition
 both_are_closed() { state_is "$a" closed && state_is "$b" closed; } # condition
+all_are() { state_is "$a" "$1" && state_is "$b" "$1" && state_is "$c" "$1"; } # condition
 # logged TEXT: how many lines of the kernel log have it. losses: how often the disk was closed.
 logged() { dmesg | grep -cF -- "$1" || :; }
 losses() { logged "<$disk@$RNBD_SESS> disconnected"; }
@@ -45,6 +46,7 @@ rxe_up 2
 load_rnbd_server
 load_rnbd_client
 disk=$(null_blk_up 16)
+third=$(null_blk_up 16)
 dm=$(dm_up rnbd-slow "0 16384 linear $(null_blk_up 16) 0")
 modprobe -q loop || :
 # direct I/O: no page cache may answer while the disk below hangs
@@ -103,7 +105,24 @@ check "two-is-still-closed" state_is "$b" closed
 check_equal "two-open-by-hand" OK "$(errno_of write "/sys/block/$b/rnbd/remap_device" 1)"
 check "two-is-open" state_is "$b" open
 check_equal "two-the-other-was-never-closed" "$losses" "$(losses)"
-check_equal "two-second-path-taken-away" OK "$(path_do 1 remove_path)"
+
+test_start "what waits behind it at the server is not taken for slow"
+c=$(rnbd_map "device_path=$third")
+check_equal "behind-first-lost" OK "$(path_do 0 disconnect)"
+check_equal "behind-second-lost" OK "$(path_do 1 disconnect)"
+check "behind-all-are-closed" wait_for 10 all_are closed
+slow
+check_equal "behind-first-back" OK "$(path_do 0 reconnect)"
+check_equal "behind-second-back" OK "$(path_do 1 reconnect)"
+check "behind-both-are-lost-for-it" wait_for $((3 * seconds + 5)) paths_are 0
+quick
+check "behind-are-back" wait_for $((30 * LAB_SLOW)) paths_are 2
+check "behind-is-open" wait_for 10 state_is "$c" open
+check "behind-the-other-is-open" state_is "$a" open
+check "behind-slow-is-closed" state_is "$b" closed
+check_equal "behind-open-by-hand" OK "$(errno_of write "/sys/block/$b/rnbd/remap_device" 1)"
+rnbd_unmap "$c"
+check_equal "behind-second-path-taken-away" OK "$(path_do 1 remove_path)"
 sess_attr request_timeout_ms "$before"
 
 test_start "a device that is never opened in time"
@@ -127,7 +146,7 @@ sleep 4 # twice the time after which it would cost the path again
 check "slow-the-other-stays-open" state_is "$a" open
 check "slow-stays-closed" state_is "$b" closed
 check_equal "slow-link-lost-once" $((before + 2)) "$(lost)"
-check "slow-is-logged" given_up 2
+check "slow-is-logged" given_up 3
 fault_end delay
 check_equal "slow-the-other-works" OK "$(errno_of pread "/dev/$a" 0 4096 direct)"
 check "slow-is-still-closed" state_is "$b" closed
