@@ -91,7 +91,7 @@ check_equal "abi66-other-disk-unchanged" "$sum" "$(sum_of "$disk1")"
 check_equal "abi65-io-fails" EIO "$(errno_of pread "/dev/$a" 0 4096 direct)"
 check_equal "abi66-other-disk-works" "$sum" "$(sum_of "/dev/$b")"
 check "abi65-client-unmaps" rnbd_unmap "$a"
-check_equal "abi65-maps-again" "$a" "$(rnbd_map device_path=/dev/rnbd-test-alias)"
+check_equal "abi65-maps-again" "$a" "$(map_again device_path=/dev/rnbd-test-alias)"
 expect_errno OK pwrite "/dev/$a" 4096 4096 direct
 
 test_start "the server is unloaded under its clients"
