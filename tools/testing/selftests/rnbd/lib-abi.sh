@@ -116,8 +116,9 @@ entries() {
 # state_is DISK STATE: condition.
 state_is() { [ "$(rnbd_attr "$1" state)" = "$2" ]; }
 
-# log_has REGEX: condition; a line of the kernel log matches.
+# log_has REGEX: condition; a line of the kernel log matches. log_count REGEX: how many do.
 log_has() { dmesg | grep -E -- "$1" >/dev/null; }
+log_count() { dmesg | grep -cE -- "$1" || :; }
 
 # log_is_calm: condition; nothing in the kernel log that test suites take for a kernel failure.
 log_is_calm() {

@@ -47,7 +47,7 @@ map_errno() {
 		"sessname=$1 path=ip:$(addr_of 1 "$2") device_path=$disk1"
 }
 
-logged() { dmesg | grep -c "rtrs_server: connect request of .* rejected: $1, limit $2\$" || :; }
+logged() { log_count "rtrs_server: connect request of .* rejected: $1, limit $2\$"; }
 
 # meets NAME WANT LIMIT ERRNO CMD...: one attempt that must end in ERRNO because of LIMIT, and
 # more of them, which are all the same to those who are connected.
