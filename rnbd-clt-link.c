@@ -8,7 +8,7 @@
  *
  * Operation: every loss of the link starts a new link generation.  A device id belongs
  * to the generation in which the server gave it out.  rnbd_clt_link_ev() closes all
- * devices and waits for the senders that still saw them open; the work then tells
+ * devices, the transport waits for senders that still saw them open; the work tells
  * users, and when the link is up again sends SESS_INFO and opens the devices anew.
  *
  * Failure: an answer that belongs to a generation that is over is worth nothing and
@@ -23,7 +23,6 @@
 
 #include <linux/blkdev.h>
 #include <linux/delay.h>
-#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 
 #include "rnbd-clt.h"
@@ -54,8 +53,8 @@ static void close_all(struct rnbd_clt_session *sess)
  * @priv: session
  * @ev: which of the two
  *
- * Context: process context, never concurrently for one session.  Waits for an RCU
- * grace period, but not for requests: those of the lost link may still be outstanding.
+ * Context: process context, never concurrently for one session.  Does not wait for
+ * requests: those of the lost link may still be outstanding when the next one is up.
  */
 void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev)
 {
@@ -67,13 +66,6 @@ void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev)
 		WRITE_ONCE(sess->link_gen, sess->link_gen + 1);
 		close_all(sess);
 	}
-	spin_unlock(&sess->lock);
-
-	/* No sender holds an id or a message of the old generation behind this point. */
-	if (ev == RTRS_CLT_LINK_DOWN)
-		synchronize_rcu();
-
-	spin_lock(&sess->lock);
 	if (sess->running)
 		queue_work(rnbd_clt_wq, &sess->link_work);
 	spin_unlock(&sess->lock);

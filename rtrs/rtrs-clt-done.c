@@ -429,13 +429,15 @@ static void slot_abort(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot,
 		list_add_tail(&req->lost, lost);
 }
 
+/* Over its own link only: the server may have forgotten what the request speaks of. */
 static int send_again(struct rtrs_clt_path *path, struct rtrs_clt_req *req)
 {
 	struct rtrs_clt_batch batch = {};
-	int err;
+	int err = -ECONNABORTED;
 
 	rcu_read_lock();
-	err = rtrs_clt_request(path->clt, req, &batch);
+	if (rtrs_clt_link_lasts(path))
+		err = rtrs_clt_request(path->clt, req, &batch);
 	rtrs_clt_batch_post(&batch);
 	rcu_read_unlock();
 	return err;

@@ -8,11 +8,14 @@
  * alternate, so their number tells what they are.
  *
  * Failure: when all paths were lost the server may have forgotten the session, so the
- * next path becomes CONNECTED only after the user has handled the loss.
+ * next path becomes CONNECTED only after the user has handled the loss, and everybody
+ * who was sending has done so.  What a path of the lost link has left does not go out
+ * over the next link: it may come to that after the next one is up.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/export.h>
+#include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
 #include "rtrs-clt.h"
@@ -47,6 +50,9 @@ static void link_work(struct work_struct *work)
 	while (next_event(clt, &nr)) {
 		rtrs_clt_log(pr_info, clt, "%s\n", nr & 1 ? "session connected" : "session lost");
 		clt->ops->link_ev(clt->priv, nr & 1 ? RTRS_CLT_LINK_UP : RTRS_CLT_LINK_DOWN);
+		/* Who saw the lost link, here or above us, must not meet the next one. */
+		if (!(nr & 1))
+			synchronize_rcu();
 		event_handled(clt, nr);
 	}
 }
@@ -55,7 +61,7 @@ static void link_changed(struct rtrs_clt *clt)
 {
 	lockdep_assert_held(&clt->link_lock);
 
-	clt->link_changes++;
+	WRITE_ONCE(clt->link_changes, clt->link_changes + 1);
 	queue_work(link_wq, &clt->link_work);
 }
 
@@ -98,7 +104,21 @@ void rtrs_clt_link_up(struct rtrs_clt_path *path)
 	spin_lock(&clt->link_lock);
 	if (!(clt->link_changes & 1))
 		link_changed(clt);
+	path->link = clt->link_changes;
 	spin_unlock(&clt->link_lock);
+}
+
+/**
+ * rtrs_clt_link_lasts - has there been a path all the time since this one was up
+ * @path: path that was CONNECTED
+ *
+ * Called by the path's work, inside an RCU read-side section: what is sent in the same
+ * section does not go out over a later link.
+ * Return: whether the session's link is still the one that the path belonged to.
+ */
+bool rtrs_clt_link_lasts(const struct rtrs_clt_path *path)
+{
+	return READ_ONCE(path->clt->link_changes) == path->link;
 }
 
 /**

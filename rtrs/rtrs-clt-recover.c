@@ -57,6 +57,7 @@ static void path_down(struct rtrs_clt_path *path)
 	rtrs_clt_cons_stop(path);
 	if (path->counted)
 		rtrs_clt_link_release(path);
+	rtrs_fault_delay(RTRS_FAULT_FAIL_OVER);
 	rtrs_clt_fail_over(path);
 	rtrs_clt_cons_destroy(path);
 	rtrs_clt_slots_destroy(path);

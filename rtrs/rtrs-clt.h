@@ -217,6 +217,7 @@ struct rtrs_clt_path {
 	unsigned int		closed_cnt;	/* how often it became CLOSED */
 	bool			live;		/* connections exist */
 	bool			counted;	/* in rtrs_clt.nr_up */
+	unsigned int		link;		/* rtrs_clt.link_changes when it was up */
 	bool			established;	/* was CONNECTED at least once */
 	bool			first_conn;	/* none was up: the server may create the session */
 	bool			give_up;	/* further attempts cannot succeed */
@@ -318,6 +319,7 @@ void rtrs_clt_link_start(struct rtrs_clt *clt);
 void rtrs_clt_link_stop(struct rtrs_clt *clt);
 void rtrs_clt_link_reserve(struct rtrs_clt_path *path);
 void rtrs_clt_link_up(struct rtrs_clt_path *path);
+bool rtrs_clt_link_lasts(const struct rtrs_clt_path *path);
 void rtrs_clt_link_release(struct rtrs_clt_path *path);
 bool rtrs_clt_lone_get(struct rtrs_clt_path *path);
 void rtrs_clt_lone_put(struct rtrs_clt_path *path);

@@ -16,6 +16,7 @@
  * @RTRS_FAULT_ANSWER: server: the answer to a request gets lost
  * @RTRS_FAULT_DELAY: server: a request is handed up later
  * @RTRS_FAULT_ENTER: client: a path that has everything becomes CONNECTED later
+ * @RTRS_FAULT_FAIL_OVER: client: what a lost path has left is taken care of later
  * @RTRS_FAULT_CREDITS: server: a new connection has as few send credits as it can do with
  */
 enum rtrs_fault {
@@ -25,6 +26,7 @@ enum rtrs_fault {
 	RTRS_FAULT_ANSWER,
 	RTRS_FAULT_DELAY,
 	RTRS_FAULT_ENTER,
+	RTRS_FAULT_FAIL_OVER,
 	RTRS_FAULT_CREDITS,
 };
 

@@ -61,6 +61,10 @@ enum rtrs_clt_link_ev {
  *	requests are already accepted.  A path that is about to be connected keeps the
  *	link up, so a request can end with -ENOTCONN or -ECONNABORTED, for want of a path,
  *	without a LINK_DOWN; whoever needs it done tries again while the link is up.
+ *	Behind a LINK_DOWN comes an RCU grace period before the next path is connected:
+ *	what is sent inside a read-side section, by one who did not see the loss, does not
+ *	go out over the next link.  Nor is anything sent over it again that was lost with
+ *	the last one: that ends with -ECONNABORTED, maybe after LINK_UP.
  * @times_changed: an administrator has written a time that rtrs_clt_query() tells.
  *	Process context, may sleep, not after rtrs_clt_close() has returned.
  */

@@ -154,6 +154,39 @@ enter() {
 	check "enter-paths-are-back" wait_for 20 paths_are 2
 }
 
+# The last path of a link is slow to look after what it has left, and the next link is up before that:
+# the server has forgotten the session then, and gives other ids.
+fail_over() {
+	local writer ender moved
+	test_start "what a lost link has left while the next one is up"
+	sess_attr request_timeout_ms $((30000 * LAB_SLOW))
+	moved=$(failed_over)
+	check_equal "fail-over-one-path" OK "$(path_do 1 disconnect)"
+	echo $((4000 * LAB_SLOW)) >"$FAULTS/delay_ms"
+	fault answer 1
+	fault fail_over 1
+	write_it >"$LAB_TMP/.written" && mv "$LAB_TMP/.written" "$LAB_TMP/written-late" &
+	writer=$!
+	check "fail-over-answer-is-lost" wait_for 20 all_happened answer
+	path_do 0 disconnect >"$LAB_TMP/ended" &
+	ender=$!
+	check "fail-over-is-late" wait_for 20 all_happened fail_over
+	check "fail-over-server-has-forgotten" wait_for 20 server_idle
+	check_equal "fail-over-next-link" OK "$(path_do 1 reconnect)"
+	check "fail-over-open" wait_for 20 state_is "$disk" open
+	check "fail-over-has-not-ended" test ! -e "$LAB_TMP/written-late"
+	check_equal "fail-over-other-io-meanwhile" OK "$(read_it)"
+	check "fail-over-still-not" test ! -e "$LAB_TMP/written-late"
+	wait $ender $writer
+	check_equal "fail-over-write-was-held" OK "$(<"$LAB_TMP/written-late")"
+	check_equal "fail-over-not-sent-as-it-was" "$moved" "$(failed_over)"
+	check_equal "fail-over-still-open" open "$(rnbd_attr "$disk" state)"
+	fault_end answer
+	fault_end fail_over
+	check_equal "fail-over-first-path-again" OK "$(path_do 0 reconnect)"
+	sess_attr request_timeout_ms 2000
+}
+
 # Answers and revocations wait for room in the send queue, of paths that come and go.
 credits() {
 	local name n
@@ -194,6 +227,7 @@ queue_full_again
 heartbeat
 delay
 enter
+fail_over
 credits
 check "fio-afterwards" fio_verify "/dev/$disk" randwrite 4k-32k 16 1 200
 check "unmap" rnbd_unmap "$disk"
