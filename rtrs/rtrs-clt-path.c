@@ -139,7 +139,7 @@ static int first_connect(struct rtrs_clt_path *path)
 {
 	int err;
 
-	mod_delayed_work(rtrs_clt_wq, &path->work, 0);
+	rtrs_clt_path_start(path);
 	err = wait_event_interruptible(path->wait, attempt_ended(path, 0));
 	if (err)
 		return err;

@@ -3,11 +3,12 @@
  * State of a path.
  *
  * This file owns rtrs_clt_path.state.  The work of the path (rtrs-clt-path.c) walks
- * through the states; everybody else has three doors: something failed
- * (rtrs_clt_path_fail()), the path shall end (rtrs_clt_path_shut()), the path shall try
- * again now (rtrs_clt_path_kick()).  A door changes the state and queues the work, in one
- * step: nothing is queued for a path that is DEAD.  Who comes second, or with news of an
- * attempt that is over, changes nothing.
+ * through the states; everybody else has four doors: the path shall begin
+ * (rtrs_clt_path_start()), something failed (rtrs_clt_path_fail()), the path shall end
+ * (rtrs_clt_path_shut()), the path shall try again now (rtrs_clt_path_kick()).  A door
+ * looks at the state, changes it and queues the work, in one step: nothing is queued for
+ * a path that is DEAD.  Who comes second, or with news of an attempt that is over,
+ * changes nothing.
  */
 #include <linux/workqueue.h>
 
@@ -62,6 +63,22 @@ bool rtrs_clt_path_set_state(struct rtrs_clt_path *path, enum rtrs_clt_state sta
 	if (changed)
 		wake_up_all(&path->wait);
 	return changed;
+}
+
+/**
+ * rtrs_clt_path_start - let a new path make its first attempt
+ * @path: path that was put on the list of its session
+ *
+ * Any context.  Nothing happens to a path that somebody has closed before.
+ */
+void rtrs_clt_path_start(struct rtrs_clt_path *path)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&path->state_lock, flags);
+	if (path->state == RTRS_CLT_CONNECTING)
+		queue_run(path);
+	spin_unlock_irqrestore(&path->state_lock, flags);
 }
 
 /* A connected path is lost; a connecting one fails its attempt. */

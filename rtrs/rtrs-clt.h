@@ -394,6 +394,7 @@ struct rtrs_clt_path *rtrs_clt_paths_first_get(struct rtrs_clt *clt);
 extern const char *const rtrs_clt_state_names[RTRS_CLT_STATE_NUM];
 
 bool rtrs_clt_path_set_state(struct rtrs_clt_path *path, enum rtrs_clt_state state);
+void rtrs_clt_path_start(struct rtrs_clt_path *path);
 void rtrs_clt_path_fail(struct rtrs_clt_path *path, unsigned int gen, int err);
 void rtrs_clt_path_shut(struct rtrs_clt_path *path, int err);
 int rtrs_clt_path_kick(struct rtrs_clt_path *path, unsigned int gen);
