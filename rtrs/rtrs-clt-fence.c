@@ -39,14 +39,15 @@ struct rtrs_clt_ghost {
 
 /* ---- ghosts ---- */
 
-static bool can_fence(const struct rtrs_clt_path *path)
+static bool can_carry(const struct rtrs_clt_path *path, u16 type)
 {
-	return path->conn.ext_use & RTRS_EXT_PATH_FENCE;
+	return path->conn.ext_use & (type == RTRS_MSG_FENCE_DRAIN ? RTRS_EXT_FENCE_DRAIN
+								  : RTRS_EXT_PATH_FENCE);
 }
 
-static bool can_drain(const struct rtrs_clt_path *path)
+static bool can_fence(const struct rtrs_clt_path *path)
 {
-	return path->conn.ext_use & RTRS_EXT_FENCE_DRAIN;
+	return can_carry(path, RTRS_MSG_FENCE);
 }
 
 /* The path has none on the list: it was connected since, which took that one away. */
@@ -156,14 +157,17 @@ static int post_fence(struct rtrs_clt_path *path, const uuid_t *lost, u16 type)
 	return rtrs_iu_post_send(&path->cons[0].base, iu, iu->size);
 }
 
-/* In @state the path has its queue pair and, within an RCU section, does not lose it. */
+/*
+ * In @state the path has its queue pair and, within an RCU section, does not lose it.  It may
+ * have been connected anew since it was chosen, to a server that knows less.
+ */
 static int start_fence(struct rtrs_clt_path *path, enum rtrs_clt_state state,
 		       const uuid_t *lost, u16 type)
 {
 	int err = -ENOTCONN;
 
 	rcu_read_lock();
-	if (rtrs_clt_path_state(path) == state)
+	if (rtrs_clt_path_state(path) == state && can_carry(path, type))
 		err = post_fence(path, lost, type);
 	rcu_read_unlock();
 	return err;
@@ -251,8 +255,7 @@ static struct rtrs_clt_path *get_connected(struct rtrs_clt *clt)
 	return found;
 }
 
-static int fence_over_any(struct rtrs_clt_path *lost, u16 type,
-			  bool (*can)(const struct rtrs_clt_path *path))
+static int fence_over_any(struct rtrs_clt_path *lost, u16 type)
 {
 	struct rtrs_clt_path *path;
 	unsigned int gen;
@@ -260,7 +263,9 @@ static int fence_over_any(struct rtrs_clt_path *lost, u16 type,
 
 	while (err && (path = get_connected(lost->clt))) {
 		gen = READ_ONCE(path->gen);
-		err = can(path) ? fence_over(path, RTRS_CLT_CONNECTED, &lost->uuid, type) : 0;
+		err = 0;
+		if (can_carry(path, type))
+			err = fence_over(path, RTRS_CLT_CONNECTED, &lost->uuid, type);
 		if (err)	/* it is not picked again */
 			rtrs_clt_path_fail(path, gen, err);
 		kobject_put(&path->kobj);
@@ -280,7 +285,7 @@ static int fence_over_any(struct rtrs_clt_path *lost, u16 type,
 int rtrs_clt_fence_lost(struct rtrs_clt_path *lost)
 {
 	leave_ghost(lost);
-	return fence_over_any(lost, RTRS_MSG_FENCE, can_fence);
+	return fence_over_any(lost, RTRS_MSG_FENCE);
 }
 
 /**
@@ -294,7 +299,7 @@ int rtrs_clt_fence_lost(struct rtrs_clt_path *lost)
  */
 int rtrs_clt_fence_drain(struct rtrs_clt_path *lost)
 {
-	return fence_over_any(lost, RTRS_MSG_FENCE_DRAIN, can_drain);
+	return fence_over_any(lost, RTRS_MSG_FENCE_DRAIN);
 }
 
 /**
@@ -355,7 +360,8 @@ static bool next_ghost(struct rtrs_clt_path *path, uuid_t *uuid)
  */
 int rtrs_clt_fence_enter(struct rtrs_clt_path *path)
 {
-	u16 type = can_drain(path) ? RTRS_MSG_FENCE_DRAIN : RTRS_MSG_FENCE;
+	u16 type = can_carry(path, RTRS_MSG_FENCE_DRAIN) ? RTRS_MSG_FENCE_DRAIN
+							 : RTRS_MSG_FENCE;
 	uuid_t uuid;
 	int err = 0;
 
