@@ -23,6 +23,8 @@
 #include "rtrs-clt-trace.h"
 #include "rtrs-fault.h"
 
+#define POLL_BUDGET	64	/* completions at a time: a server can go on for ever */
+
 /* User message and header behind the data of the gather list, if there are any. */
 static void put_header(struct rtrs_clt_path *path, struct rtrs_clt_slot *slot,
 		       const struct rtrs_clt_req *req)
@@ -202,7 +204,7 @@ static int poll_con(struct rtrs_clt_con *con)
 
 	if (!spin_trylock(&con->poll_lock))
 		return 0;
-	nr = ib_process_cq_direct(con->base.cq, -1);
+	nr = ib_process_cq_direct(con->base.cq, POLL_BUDGET);
 	spin_unlock(&con->poll_lock);
 	return nr;
 }
