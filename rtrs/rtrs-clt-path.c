@@ -242,7 +242,8 @@ void rtrs_clt_path_close(struct rtrs_clt_path *path)
 	unsigned int cnt = READ_ONCE(path->closed_cnt);
 
 	rtrs_clt_path_shut(path, -ECONNABORTED);
-	wait_event(path->wait, path_ended(path) || READ_ONCE(path->closed_cnt) != cnt);
+	wait_event(path->wait, READ_ONCE(path->closed_cnt) != cnt ||
+		   rtrs_clt_path_state(path) != RTRS_CLT_CLOSING);
 }
 
 /**
