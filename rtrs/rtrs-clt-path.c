@@ -13,6 +13,7 @@
 #include <linux/delay.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/sysfs.h>
 
 #include "rtrs-clt.h"
 #include "rtrs-clt-trace.h"
@@ -63,6 +64,7 @@ void rtrs_clt_path_free(struct rtrs_clt_path *path)
 	struct rtrs_clt *clt = path->clt;
 
 	trace_rtrs_clt_path_freed(path);
+	sysfs_put(path->state_file);
 	kfree(path->ghost);
 	kvfree(path->slots);
 	kvfree(path->chunks);

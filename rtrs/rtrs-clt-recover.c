@@ -40,6 +40,16 @@ static void put_dev(struct rtrs_clt_path *path)
 }
 
 /*
+ * Not sysfs_notify(): that looks the file up under the lock of all directories, and whoever
+ * holds that one may be waiting for memory, which may be waiting for this path.
+ */
+static void tell_state(struct rtrs_clt_path *path)
+{
+	if (path->state_file)
+		sysfs_notify_dirent(path->state_file);
+}
+
+/*
  * Take down what an attempt has built, in stages: no more heartbeats, no reader that
  * still takes the path for connected, no completions; then the requests go elsewhere,
  * and only then does anybody have to wait for the peer.
@@ -49,8 +59,7 @@ static void path_down(struct rtrs_clt_path *path)
 	if (!path->live)
 		return;
 	path->live = false;
-	if (path->published)
-		sysfs_notify(&path->kobj, NULL, "state");
+	tell_state(path);
 
 	rtrs_hb_stop(&path->hb);
 	synchronize_rcu();
@@ -80,6 +89,8 @@ static int publish(struct rtrs_clt_path *path)
 	if (!err)
 		err = kobject_add(&path->kobj, clt->paths_dir, "%s", path->name);
 	path->published = !err;
+	if (!err)
+		path->state_file = sysfs_get_dirent(path->kobj.sd, "state");
 	mutex_unlock(&clt->paths_mutex);
 	return err;
 }
@@ -175,7 +186,7 @@ static void attempt_succeeded(struct rtrs_clt_path *path)
 	path->established = true;
 	path->attempts = 0;
 	rtrs_hb_start(&path->hb);
-	sysfs_notify(&path->kobj, NULL, "state");
+	tell_state(path);
 	rtrs_clt_path_log(pr_info, path, "connected [%s:%u], %u connections, queue depth %u\n",
 			  path->hca_name, path->hca_port, path->clt->con_num,
 			  path->conn.queue_depth);

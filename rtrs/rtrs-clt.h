@@ -195,6 +195,7 @@ struct rtrs_clt_path {
 	struct list_head	entry;		/* rtrs_clt.paths, RCU */
 	struct kobject		kobj;		/* paths/<src>@<dst> */
 	bool			published;	/* @kobj was added */
+	struct kernfs_node	*state_file;	/* of @kobj, once it was added */
 	bool			unlisted;	/* taken off the list; wakes @wait */
 	uuid_t			uuid;
 	struct rtrs_addr_pair	addrs;
