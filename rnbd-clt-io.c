@@ -74,7 +74,7 @@ static void io_failed(struct rnbd_clt_dev *dev, struct request *rq)
 	struct rnbd_clt_rq *clt_rq = blk_mq_rq_to_pdu(rq);
 
 	if (clt_rq->err == -ENOTCONN)
-		rnbd_clt_dev_unknown(dev, le32_to_cpu(clt_rq->io.device_id));
+		rnbd_clt_dev_unknown(dev, clt_rq->opening);
 	if (READ_ONCE(dev->state) == RNBD_CLT_DEV_UNMAPPED)
 		clt_rq->err = -EIO;	/* given up, not timed out */
 	rnbd_clt_log(pr_info_ratelimited, dev, "%s of %u bytes at sector %llu failed: %d\n",
@@ -141,6 +141,7 @@ static blk_status_t prepare_io(struct rnbd_clt_dev *dev, struct request *rq)
 	if (smp_load_acquire(&dev->state) != RNBD_CLT_DEV_OPEN)
 		return rnbd_clt_holds(dev) ? BLK_STS_RESOURCE : BLK_STS_IOERR;
 	io.device_id = READ_ONCE(dev->device_id);
+	clt_rq->opening = READ_ONCE(dev->opening);
 	if (rnbd_op_to_wire(rq->cmd_flags, &rw))
 		return BLK_STS_NOTSUPP;
 	rnbd_put_io(&clt_rq->io, &io, rw);

@@ -229,6 +229,7 @@ static int publish(struct rnbd_clt_dev *dev, u32 device_id, u32 link_gen)
 		err = -ENODEV;
 	} else {
 		WRITE_ONCE(dev->device_id, device_id);
+		WRITE_ONCE(dev->opening, dev->opening + 1);
 		dev->open_gen = link_gen;
 		/* Pairs with the acquire in prepare_io(). */
 		smp_store_release(&dev->state, RNBD_CLT_DEV_OPEN);
@@ -398,18 +399,18 @@ void rnbd_clt_dev_close(struct rnbd_clt_dev *dev)
 /**
  * rnbd_clt_dev_unknown() - the server has answered that it does not know a device id
  * @dev: device that the request was for
- * @device_id: device id in the request
+ * @opening: opening of the device that the request was for
  *
  * The administrator of the server has closed the device under us (force_close), or the
  * server has lost the session while we have not.
  *
  * Context: any; a request of @dev has not ended yet.
  */
-void rnbd_clt_dev_unknown(struct rnbd_clt_dev *dev, u32 device_id)
+void rnbd_clt_dev_unknown(struct rnbd_clt_dev *dev, u32 opening)
 {
-	if (READ_ONCE(dev->device_id) != device_id)
+	if (READ_ONCE(dev->opening) != opening)
 		return;
-	WRITE_ONCE(dev->unknown_id, device_id);
+	WRITE_ONCE(dev->unknown_opening, opening);
 	queue_work(rnbd_clt_wq, &dev->unknown_work);
 }
 
@@ -423,7 +424,7 @@ static bool close_unknown(struct rnbd_clt_dev *dev)
 	bool closed = false;
 
 	spin_lock(&sess->lock);
-	if (dev->state == RNBD_CLT_DEV_OPEN && dev->device_id == READ_ONCE(dev->unknown_id)) {
+	if (dev->state == RNBD_CLT_DEV_OPEN && dev->opening == READ_ONCE(dev->unknown_opening)) {
 		WRITE_ONCE(dev->state, RNBD_CLT_DEV_CLOSED);
 		WRITE_ONCE(dev->hold, RNBD_CLT_HOLD_OVER);
 		dev->open_gen = sess->link_gen - 1;

@@ -152,6 +152,7 @@ enum rnbd_clt_hold {
  * struct rnbd_clt_dev - a mapped device
  * @state: written under &rnbd_clt_session.lock
  * @device_id: handle at the server, valid while @state is OPEN
+ * @opening: how often it was opened; a server may give out an id again
  * @sess: session, with a reference
  * @gd: disk; its count is the only one of the device, and its release frees both
  * @open_gen: link generation of @device_id, guarded by &rnbd_clt_session.lock
@@ -161,8 +162,8 @@ enum rnbd_clt_hold {
  * @offline: state went to CLOSED, users have not been told yet, ditto
  * @hold: see there, ditto
  * @hold_work: its I/O has waited long enough; queued under &rnbd_clt_session.lock
- * @unknown_id: device id that the server does not know any more
- * @unknown_work: closes the device if that is its id
+ * @unknown_opening: @opening whose device id the server does not know any more
+ * @unknown_work: closes the device if it was not opened since
  * @entry: on &rnbd_clt_session.devs, until the server has been told to close
  * @geo: as of the first mapping; block sizes and features stay what they were
  * @access_mode: as asked for
@@ -179,6 +180,7 @@ struct rnbd_clt_dev {
 	/* read for each I/O */
 	enum rnbd_clt_dev_state	state;
 	u32			device_id;
+	u32			opening;
 
 	struct rnbd_clt_session	*sess;
 	struct gendisk		*gd;
@@ -189,7 +191,7 @@ struct rnbd_clt_dev {
 	bool			offline;
 	enum rnbd_clt_hold	hold;
 	struct delayed_work	hold_work;
-	u32			unknown_id;
+	u32			unknown_opening;
 	struct work_struct	unknown_work;
 	struct list_head	entry;
 	struct rnbd_geometry	geo;
@@ -208,6 +210,7 @@ struct rnbd_clt_dev {
  * struct rnbd_clt_rq - payload of each request
  * @req: request of the transport
  * @io: message of an I/O; administrative messages live with their sender
+ * @opening: &rnbd_clt_dev.opening that the device id in @io is of
  * @link_gen: administrative message: link generation that it belongs to
  * @err: result; 0 or a negative errno
  * @timed_out: it has cost a path already
@@ -216,6 +219,7 @@ struct rnbd_clt_dev {
 struct rnbd_clt_rq {
 	struct rtrs_clt_req	req;
 	struct rnbd_msg_io	io;
+	u32			opening;
 	u32			link_gen;
 	int			err;
 	bool			timed_out;
@@ -291,9 +295,10 @@ void rnbd_clt_sess_wait_none(void);
 void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev);
 void rnbd_clt_link_work(struct work_struct *work);
 int rnbd_clt_dev_open(struct rnbd_clt_dev *dev, struct rnbd_geometry *geo);
+void rnbd_clt_dev_set_size(struct rnbd_clt_dev *dev, sector_t nsectors);
 int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev);
 void rnbd_clt_dev_close(struct rnbd_clt_dev *dev);
-void rnbd_clt_dev_unknown(struct rnbd_clt_dev *dev, u32 device_id);
+void rnbd_clt_dev_unknown(struct rnbd_clt_dev *dev, u32 opening);
 void rnbd_clt_dev_unknown_work(struct work_struct *work);
 
 /* ---- rnbd-clt-left.c ---- */
