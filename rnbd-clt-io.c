@@ -94,6 +94,8 @@ static bool failed(struct request *rq)
 	}
 	if (dev)
 		io_failed(dev, rq);
+	else if (clt_rq->err == -ETIMEDOUT && !clt_rq->timed_out)
+		clt_rq->err = -EIO;	/* of the server; ours says that a path was lost for it */
 	return false;
 }
 

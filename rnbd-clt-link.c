@@ -149,7 +149,7 @@ static int tell_server(struct rnbd_clt_session *sess, u32 link_gen)
 		sess->info_gen = link_gen;
 		pr_info("%s: session is connected again, opening its devices\n", sess->name);
 	} else if (err != -ECONNABORTED) {
-		pr_err("%s: session information refused: %d\n", sess->name, err);
+		pr_err_ratelimited("%s: session information refused: %d\n", sess->name, err);
 	}
 	return err;
 }

@@ -118,6 +118,7 @@ static const struct fault sess_info_faults[] = {
 	{ "sess-info-reserved", "R1", "OK", .patch = { P(8, 8, -1ULL), P(28, 8, -1ULL) } },
 	{ "sess-info-no-data", "R3.2", "EINVAL", .len = -1 },
 	{ "sess-info-errno", "R9", "ENOSPC", .err = 28 },
+	{ "sess-info-errno-of-a-time-out", "R9", "EIO", .err = 110 },
 	{ "sess-info-cut", "R10.1", "ECONNRESET|ECONNABORTED|ECOMM", .act = ACT_CUT },
 	{ "sess-info-silence", "17.29", "ETIMEDOUT", .act = ACT_DROP },
 	{ NULL }
