@@ -450,6 +450,6 @@ int rnbd_clt_resize(struct rnbd_clt_dev *dev, sector_t nsectors)
 		return 0;
 	rnbd_clt_log(pr_info, dev, "size changes from %llu to %llu sectors\n", (u64)old,
 		     (u64)nsectors);
-	set_capacity_and_notify(dev->gd, nsectors);
+	rnbd_clt_dev_set_size(dev, nsectors);
 	return 0;
 }

@@ -323,6 +323,22 @@ static void set_slow(struct rnbd_clt_dev *dev, u32 link_gen)
 }
 
 /**
+ * rnbd_clt_dev_set_size() - change the size of the disk
+ * @dev: device that has been OPEN
+ * @nsectors: 512-byte sectors
+ *
+ * A disk that is unmapped by force beside us has none, and keeps none.
+ *
+ * Context: may sleep.
+ */
+void rnbd_clt_dev_set_size(struct rnbd_clt_dev *dev, sector_t nsectors)
+{
+	set_capacity_and_notify(dev->gd, nsectors);
+	if (READ_ONCE(dev->state) == RNBD_CLT_DEV_UNMAPPED)
+		set_capacity(dev->gd, 0);
+}
+
+/**
  * rnbd_clt_dev_reopen() - open a closed device again
  * @dev: device; does nothing unless CLOSED
  *
@@ -353,7 +369,7 @@ int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
 	else if (geo.nsectors > old)
 		rnbd_clt_log(pr_info, dev, "grown on the server from %llu to %llu sectors\n",
 			     (u64)old, geo.nsectors);
-	set_capacity_and_notify(dev->gd, geo.nsectors);
+	rnbd_clt_dev_set_size(dev, geo.nsectors);
 	rnbd_clt_log(pr_info, dev, "open again\n");
 	send_uevent(dev, KOBJ_ONLINE);
 	return 0;
