@@ -78,7 +78,7 @@ static struct rnbd_clt_dev *pick_offline(struct rnbd_clt_session *sess)
 
 	spin_lock(&sess->lock);
 	list_for_each_entry(dev, &sess->devs, entry) {
-		if (!dev->offline)
+		if (!dev->offline || dev->state == RNBD_CLT_DEV_UNMAPPED)
 			continue;
 		dev->offline = false;
 		get_device(disk_to_dev(dev->gd));
