@@ -48,13 +48,12 @@ static struct file *backing_open(const struct rnbd_srv_sess *sess, const char *n
 }
 
 /*
- * Workers and tasks put off the last fput(); the block device must be free when the
- * client has its answer.
+ * Not bdev_fput(): workers and tasks put that off, and the block device must be free when
+ * the client has its answer.
  */
 static void backing_close(struct file *file)
 {
-	bdev_fput(file);
-	flush_delayed_fput();
+	__fput_sync(file);
 }
 
 static void map_idle(struct percpu_ref *ref)

@@ -137,11 +137,14 @@ static inline struct file *bdev_file_open_by_path(const char *path, blk_mode_t m
 	return (struct file *)file;
 }
 
-static inline void bdev_fput(struct file *file)
+static inline void compat_bdev_close(struct file *file)
 {
 	blkdev_put(file_bdev(file), ((struct compat_bdev_file *)file)->mode);
 	kfree(file);
 }
+
+/* All that is put so is a file of bdev_file_open_by_path(). */
+#define __fput_sync(file)	compat_bdev_close(file)
 #endif
 
 /* ---- lists of requests with a type of their own ---- */
