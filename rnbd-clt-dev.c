@@ -177,7 +177,7 @@ static void set_mapped(struct rnbd_clt_dev *dev)
 
 	get_device(disk_to_dev(gd));
 	spin_lock(&sess->lock);
-	dev->mapped = true;
+	WRITE_ONCE(dev->mapped, true);
 	/* It may have been changed since the disk was made. */
 	blk_queue_rq_timeout(gd->queue, sess->tag_set.timeout);
 	open = dev->state == RNBD_CLT_DEV_OPEN;
@@ -243,6 +243,15 @@ close:
 	return err;
 }
 
+/* The block layer has read the disk by now: it knows no partition if the link was lost. */
+static int check_still_open(const struct rnbd_clt_dev *dev)
+{
+	if (READ_ONCE(dev->state) == RNBD_CLT_DEV_OPEN)
+		return 0;
+	rnbd_clt_log(pr_err, dev, "map_device: was closed meanwhile\n");
+	return -ECONNABORTED;
+}
+
 static int map_over(struct rnbd_clt_session *sess, const struct rnbd_clt_map_opts *opts)
 {
 	struct rnbd_clt_dev *dev = create(sess, opts);
@@ -256,7 +265,9 @@ static int map_over(struct rnbd_clt_session *sess, const struct rnbd_clt_map_opt
 	err = bring_up(dev);
 	if (err)
 		goto remove;
-	err = rnbd_clt_links_add(dev);
+	err = check_still_open(dev);
+	if (!err)
+		err = rnbd_clt_links_add(dev);
 	if (err) {
 		set_unmapped(dev);
 		take_down(dev);

@@ -25,12 +25,16 @@
  * rnbd_clt_holds() - may a request of a device wait that cannot be sent now?
  * @dev: device
  *
+ * Nobody has asked for what is read while the device is being mapped, and who maps can
+ * try again.
+ *
  * Context: any.
  * Return: true until the hold time of a lost link is over.
  */
 bool rnbd_clt_holds(const struct rnbd_clt_dev *dev)
 {
-	return READ_ONCE(dev->sess->hold_ms) && READ_ONCE(dev->hold) != RNBD_CLT_HOLD_OVER &&
+	return READ_ONCE(dev->sess->hold_ms) && READ_ONCE(dev->mapped) &&
+	       READ_ONCE(dev->hold) != RNBD_CLT_HOLD_OVER &&
 	       READ_ONCE(dev->state) != RNBD_CLT_DEV_UNMAPPED;
 }
 
@@ -83,8 +87,7 @@ void rnbd_clt_hold_over(struct rnbd_clt_dev *dev)
  * rnbd_clt_hold_start() - a device was closed with the link: it holds from now on
  * @dev: device that was open until now
  *
- * A hold time that is set later is for the next loss.  A device that is still being
- * mapped has no queue that could be quiesced; its requests come back again and again.
+ * A hold time that is set later is for the next loss.
  *
  * Context: the caller holds &rnbd_clt_session.lock.
  */
@@ -93,13 +96,11 @@ void rnbd_clt_hold_start(struct rnbd_clt_dev *dev)
 	struct rnbd_clt_session *sess = dev->sess;
 
 	lockdep_assert_held(&sess->lock);
-	if (!sess->hold_ms) {
+	if (!sess->hold_ms || !dev->mapped) {
 		rnbd_clt_hold_end(dev, RNBD_CLT_HOLD_OVER);
 		return;
 	}
 	queue_delayed_work(rnbd_clt_wq, &dev->hold_work, msecs_to_jiffies(sess->hold_ms));
-	if (!dev->mapped)
-		return;
 	WRITE_ONCE(dev->hold, RNBD_CLT_HOLD_ON);
 	blk_mq_quiesce_queue_nowait(dev->gd->queue);
 }

@@ -187,6 +187,36 @@ fail_over() {
 	sess_attr request_timeout_ms 2000
 }
 
+# The disk is there, and the block layer reads its partition table: nobody waits for that to be
+# possible again, and a disk whose partitions are missing is not left behind.
+scan() {
+	local other
+	test_start "the link is lost while a new disk is looked at"
+	other=$(null_blk_up 16)
+	sess_attr request_timeout_ms $((30000 * LAB_SLOW))
+	check_equal "scan-one-path" OK "$(path_do 1 disconnect)"
+	echo $((8000 * LAB_SLOW)) >"$FAULTS/delay_ms"
+	echo 2 >"$FAULTS/delay/interval" # behind OPEN
+	fault delay 1
+	{ errno_of write "$MAP_DEVICE" "$(map_text "device_path=$other")"; } >"$LAB_TMP/.mapped" &&
+		mv "$LAB_TMP/.mapped" "$LAB_TMP/mapped" &
+	check "scan-is-delayed" wait_for 20 all_happened delay
+	check_equal "scan-link-lost" OK "$(path_do 0 disconnect)"
+	check "scan-map-ends" wait_for 6 test -e "$LAB_TMP/mapped"
+	check_equal "scan-map-fails" ECONNABORTED "$(<"$LAB_TMP/mapped")"
+	check_equal "scan-nothing-is-left" "$disk" "$(rnbd_disks)"
+	echo 1 >"$FAULTS/delay/interval"
+	fault_end delay
+	check "scan-server-is-done-with-it" wait_for 20 server_idle
+	check_equal "scan-first-path-again" OK "$(path_do 0 reconnect)"
+	check_equal "scan-second-path-again" OK "$(path_do 1 reconnect)"
+	check "scan-the-other-is-open" wait_for 20 state_is "$disk" open
+	other=$(rnbd_map "device_path=$other")
+	check_equal "scan-map-again" OK "$(errno_of pread "/dev/$other" 0 4096 direct)"
+	check "scan-unmap" rnbd_unmap "$other"
+	sess_attr request_timeout_ms 2000
+}
+
 # Answers and revocations wait for room in the send queue, of paths that come and go.
 credits() {
 	local name n
@@ -228,6 +258,7 @@ heartbeat
 delay
 enter
 fail_over
+scan
 credits
 check "fio-afterwards" fio_verify "/dev/$disk" randwrite 4k-32k 16 1 200
 check "unmap" rnbd_unmap "$disk"
