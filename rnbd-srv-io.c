@@ -6,6 +6,9 @@
  * it, and against the device; then the slot's own bio, with the chunk's memory as its
  * one segment, goes down.  Its completion answers the client from whatever context
  * it has.  Nothing is allocated.
+ * Who waits for the disk: not the receive path, which serves other disks, heartbeats and
+ * the end of the path.  A bio that the disk has no room for comes back at once, and goes
+ * down from the workqueue of its mapping, one after the other; what comes behind it, too.
  * Who owns the data: the request is ours from the transport's call to
  * rtrs_srv_respond(), and with it slot, bio and chunk; a client that goes on writing
  * into the chunk can only spoil its own data.  Where that is not good enough, because
@@ -34,31 +37,91 @@ static void io_answer(struct rnbd_srv_req *io_req, int err)
 	rtrs_srv_respond(req, err);
 }
 
-static void io_done(struct bio *bio)
+static void io_ended(struct bio *bio)
 {
 	io_answer(container_of(bio, struct rnbd_srv_req, bio),
 		  rnbd_status_to_errno(bio->bi_status));
 }
 
-static void io_revoked(struct rtrs_srv_req *req)
-{
-	struct rnbd_srv_req *io_req = req->priv;
-
-	submit_bio(&io_req->bio);
-}
-
-static void bio_fill(struct rnbd_srv_req *io_req, const struct rnbd_io *io)
+static void bio_fill(struct rnbd_srv_req *io_req, const struct rnbd_io *io, blk_opf_t nowait,
+		     bio_end_io_t *end_io)
 {
 	struct bio *bio = &io_req->bio;
 
-	bio_init(bio, io_req->map->bdev, &io_req->bvec, 1, io->opf);
+	bio_init(bio, io_req->map->bdev, &io_req->bvec, 1, io->opf | nowait);
 	bio->bi_iter.bi_sector = io->sector;
 	bio->bi_ioprio = io->prio;
-	bio->bi_end_io = io_done;
+	bio->bi_end_io = end_io;
 	if (rnbd_io_has_data(io))
 		__bio_add_page(bio, io_req->req->page, io->size, 0);
 	else
 		bio->bi_iter.bi_size = io->size;
+}
+
+static u16 clamp_prio(const struct rnbd_srv_sess *sess, u16 prio)
+{
+	return rnbd_clamp_prio(READ_ONCE(sess->ver) >= 2 ? prio : 0, rnbd_srv_max_prio_class());
+}
+
+/* What came back may have been changed on its way, so it is built anew. */
+static void io_work(struct work_struct *work)
+{
+	struct rnbd_srv_req *io_req = container_of(work, struct rnbd_srv_req, work);
+	struct rnbd_srv_map *map = io_req->map;
+	struct rnbd_io io;
+
+	/* has been checked */
+	rnbd_get_io(&io, io_req->req->msg, io_req->req->msg_len);
+	io.prio = clamp_prio(map->sess, io.prio);
+	bio_uninit(&io_req->bio);
+	bio_fill(io_req, &io, 0, io_ended);
+	submit_bio(&io_req->bio);
+	atomic_dec(&map->waiting);
+}
+
+/* The request keeps the mapping, and whoever ends that waits for the workqueue. */
+static void io_later(struct rnbd_srv_req *io_req)
+{
+	atomic_inc(&io_req->map->waiting);
+	INIT_WORK(&io_req->work, io_work);
+	queue_work(io_req->map->wq, &io_req->work);
+}
+
+/* A table of device mapper that knows no REQ_NOWAIT may have come since it was asked. */
+static bool came_back(const struct bio *bio)
+{
+	return bio->bi_opf & REQ_NOWAIT &&
+	       (bio->bi_status == BLK_STS_AGAIN || bio->bi_status == BLK_STS_NOTSUPP);
+}
+
+static void io_done(struct bio *bio)
+{
+	if (unlikely(came_back(bio)))
+		io_later(container_of(bio, struct rnbd_srv_req, bio));
+	else
+		io_ended(bio);
+}
+
+/* Those that wait already would find each new place taken by somebody who came later. */
+static void io_submit_bio(struct rnbd_srv_req *io_req)
+{
+	if (unlikely(atomic_read(&io_req->map->waiting)))
+		io_later(io_req);
+	else
+		submit_bio(&io_req->bio);
+}
+
+static void io_revoked(struct rtrs_srv_req *req)
+{
+	io_submit_bio(req->priv);
+}
+
+/* The others may be split, so that a part of them comes back when another is done. */
+static blk_opf_t nowait_flag(const struct rnbd_srv_req *io_req, const struct rnbd_io *io)
+{
+	if (!bdev_nowait(io_req->map->bdev))
+		return 0;
+	return rnbd_io_has_data(io) || rnbd_io_is_flush(io) ? REQ_NOWAIT : 0;
 }
 
 /*
@@ -82,11 +145,11 @@ static void io_submit(struct rnbd_srv_req *io_req, const struct rnbd_io *io)
 {
 	int err = -EOPNOTSUPP;
 
-	bio_fill(io_req, io);
+	bio_fill(io_req, io, nowait_flag(io_req, io), io_done);
 	if (needs_stable_data(io_req, io))
 		err = rtrs_srv_revoke(io_req->req, io_revoked);
 	if (err == -EOPNOTSUPP)
-		submit_bio(&io_req->bio);
+		io_submit_bio(io_req);
 	else if (err)
 		io_answer(io_req, err);
 }
@@ -115,8 +178,7 @@ static int io_check_msg(struct rnbd_io *io, const struct rnbd_srv_sess *sess,
 	if (err)
 		return err;
 	trace_process_rdma(sess, req, req->msg, io->prio);
-	io->prio = rnbd_clamp_prio(READ_ONCE(sess->ver) >= 2 ? io->prio : 0,
-				   rnbd_srv_max_prio_class());
+	io->prio = clamp_prio(sess, io->prio);
 	return rnbd_check_io_data(io, req->dir, req->data_len, req->rsp_len);
 }
 
@@ -159,7 +221,8 @@ static int io_start(struct rnbd_srv_sess *sess, struct rtrs_srv_req *req)
  * @sess: session
  * @req: request of the transport, answered here or by the completion of the bio
  *
- * Context: process, may sleep where submit_bio() does.
+ * Context: process; sleeps only on a device that knows no REQ_NOWAIT, or for what is
+ * neither read, write nor flush, where submit_bio() does.
  */
 void rnbd_srv_io(struct rnbd_srv_sess *sess, struct rtrs_srv_req *req)
 {

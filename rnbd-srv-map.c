@@ -69,21 +69,29 @@ static struct rnbd_srv_map *map_alloc(struct rnbd_srv_sess *sess, const char *na
 	if (!map)
 		return ERR_PTR(-ENOMEM);
 	rnbd_srv_sysfs_map_init(map);
-	if (percpu_ref_init(&map->io_ref, map_idle, 0, GFP_KERNEL)) {
-		kobject_put(&map->kobj);
-		return ERR_PTR(-ENOMEM);
-	}
+	map->wq = alloc_ordered_workqueue("rnbd_srv_io", 0);
+	if (!map->wq)
+		goto put_map;
+	if (percpu_ref_init(&map->io_ref, map_idle, 0, GFP_KERNEL))
+		goto destroy_wq;
 	init_completion(&map->idle);
 	strscpy(map->name, name, sizeof(map->name));
 	kref_get(&sess->ref);
 	map->sess = sess;
 	return map;
+
+destroy_wq:
+	destroy_workqueue(map->wq);
+put_map:
+	kobject_put(&map->kobj);
+	return ERR_PTR(-ENOMEM);
 }
 
 static void map_put_last(struct rnbd_srv_map *map)
 {
 	struct rnbd_srv_sess *sess = map->sess;
 
+	destroy_workqueue(map->wq);
 	kobject_put(&map->kobj);
 	rnbd_srv_sess_put(sess);
 }
@@ -264,6 +272,8 @@ static void map_stop(struct rnbd_srv_map *map)
 static void map_finish(struct rnbd_srv_map *map)
 {
 	wait_for_completion(&map->idle);
+	/* Who submits a bio may still be in the block layer when it has ended. */
+	flush_workqueue(map->wq);
 	rnbd_srv_dev_detach(map);
 	backing_close(map->file);
 	rnbd_srv_log(pr_info_ratelimited, map->name, map->sess, "device closed, id %u\n", map->id);

@@ -92,7 +92,9 @@ struct rnbd_srv_dev {
  * @id: device id, set before the mapping can be found
  * @sess: session, valid as long as the mapping is attached or running I/O
  * @dev: exported device, while attached
+ * @waiting: I/O on @wq
  * @file: open block device
+ * @wq: ordered; brings I/O to the block device that this one had no room for
  * @kobj: directory sessions/<session>; the only reference count, its release frees
  * @dev_entry: on &rnbd_srv_dev.maps
  * @entry: on the list of mappings that are closed together
@@ -107,11 +109,13 @@ struct rnbd_srv_map {
 	struct percpu_ref	io_ref;
 	struct block_device	*bdev;
 	u8			mode;
+	atomic_t		waiting;
 
 	u32			id;
 	struct rnbd_srv_sess	*sess;
 	struct rnbd_srv_dev	*dev;
 	struct file		*file;
+	struct workqueue_struct	*wq;
 	struct kobject		kobj;
 	struct list_head	dev_entry;
 	struct list_head	entry;
@@ -127,7 +131,7 @@ struct rnbd_srv_map {
  * @bio: I/O: the one bio of the slot
  * @bvec: I/O: its one segment, the data in the chunk
  * @sess: administrative message: session
- * @work: administrative message: on &rnbd_srv_sess.wq
+ * @work: administrative message: on &rnbd_srv_sess.wq; I/O: on &rnbd_srv_map.wq
  */
 struct rnbd_srv_req {
 	struct rtrs_srv_req	*req;

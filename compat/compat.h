@@ -103,6 +103,7 @@ static inline void compat_fops_set(struct gendisk *disk, struct compat_fops *fop
 
 #ifndef HAVE_BDEV_FILE
 #include <linux/blkdev.h>
+#include <linux/file.h>
 #include <linux/slab.h>
 
 struct blk_holder_ops;
