@@ -52,14 +52,21 @@ check "nothing-left-2" wait_for 10 nothing_mapped
 
 test_start "an address of another network namespace"
 mkfifo "$LAB_TMP/fifo"
-elsewhere cat "$LAB_TMP/fifo" &
+unshare --net cat "$LAB_TMP/fifo" & # not the function: of that, $! would be a shell at home
 holder=$!
+there=/proc/$holder/ns/net
+is_elsewhere() { [ "$(readlink "$there")" != "$(readlink /proc/self/ns/net)" ]; }
+wait_for 10 is_elsewhere
 exec 7>"$LAB_TMP/fifo"
-ip link add rnbd-there type dummy
-ip link set rnbd-there netns $holder
-nsenter --net="/proc/$holder/ns/net" ip addr add 10.77.0.1/24 dev rnbd-there
-nsenter --net="/proc/$holder/ns/net" ip link set rnbd-there up
-check_equal "address-elsewhere" EHOSTUNREACH "$(errno_of write "$MAP_DEVICE" \
+# made there, the link is never here, and goes with the namespace
+nsenter --net="$there" ip link add rnbd-there type dummy
+nsenter --net="$there" ip addr add 10.77.0.1/24 dev rnbd-there
+nsenter --net="$there" ip link set rnbd-there up
+has_address() { ip -o addr show | grep -F " 10.77.0.1/"; }
+export -f has_address
+check "the-address-is-there" nsenter --net="$there" bash -c has_address
+check_fails "the-address-is-not-here" has_address
+check_match "address-elsewhere" '^(EHOSTUNREACH|ENETUNREACH)$' "$(errno_of write "$MAP_DEVICE" \
 	"$(map_text "device_path=${ram[0]}" path=ip:10.77.0.1)")"
 exec 7>&-
 wait $holder || :
