@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # run-one.sh SCENARIO.sh: run a scenario for one machine on this machine, without the lab, as a
-# kselftest. Needs root, the modules installed (make modules_install), rdma from iproute2, fio,
-# and gcc with a static libc to build errno-op. Exit status: 0 passed, 1 failed, 4 skipped. Besides
-# the scenario's own results it looks for leftovers and for complaints in the kernel log.
+# kselftest. Needs root, the modules installed (make modules_install) and not loaded, rdma from
+# iproute2, fio, and gcc with a static libc to build errno-op. Exit status: 0 passed, 1 failed,
+# 4 skipped. Besides the scenario's own results it looks for leftovers and for complaints in the
+# kernel log.
 set -u
 
 here=$(cd "${0%/*}" && pwd)
@@ -23,10 +24,16 @@ for program in fio rdma dmesg; do
 done
 grep -q '^# lab:.*modules=no' "$scenario" || modinfo rnbd_client >/dev/null 2>&1 ||
 	skip "the modules are not installed for $(uname -r)"
-# the scenario unloads the modules and unmaps everything: never under somebody's work
+# every scenario ends with unmapping everything and unloading the modules, also one that has no use for
+# them: never under somebody's work, be it a server that has no client now
 for disk in /sys/block/rnbd*; do
 	[ ! -e "$disk" ] || skip "${disk##*/} is in use on this machine"
 done
+loaded=
+for module in rnbd_client rnbd_server rtrs_client rtrs_server rtrs_core; do # in unloading order
+	[ ! -e "/sys/module/$module" ] || loaded+=" $module"
+done
+[ -z "$loaded" ] || skip "modules are loaded on this machine; if nobody needs them: rmmod$loaded"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
