@@ -122,8 +122,9 @@ def _kill_children():
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def run_command(cmd, results, timeout, **env):
+def run_command(cmd, results, timeout, clock, **env):
     """A host-side check: an executable with exit status 0, 4 (skipped) or anything else."""
+    limit = min(timeout, clock.left() or timeout)
     results.mkdir(parents=True, exist_ok=True)
     log = results / "log"
     with open(log, "wb") as out:
@@ -132,7 +133,7 @@ def run_command(cmd, results, timeout, **env):
                                    env={**os.environ, **env}, preexec_fn=die_with_parent)
         _children.add(process)
         try:
-            status = process.wait(timeout)
+            status = process.wait(limit)
         except subprocess.TimeoutExpired:
             status = None
             os.killpg(process.pid, signal.SIGKILL)
@@ -140,6 +141,8 @@ def run_command(cmd, results, timeout, **env):
         finally:
             _children.discard(process)
     lines = log.read_text(errors="replace").splitlines()
+    if status is None and limit < timeout:
+        return SKIP, [f"no time left, stopped after {limit:.0f} s"]
     if status is None:
         return FAIL, lines[-20:] + [f"not finished after {timeout} s"]
     if status == SKIP_STATUS:
@@ -205,20 +208,25 @@ def mishap(run, results):
     return "the emulated CPU went astray" if any(map(emulator_tripped, logs)) else None
 
 
-def check_scenario(kernels, name, scen, results):
-    built = kernels.modules(name, scen.debug) if scen.modules else None
-    left = kernels.clock.left()
-    run = session.Run(scen, kernels.get(name), results, built=built, limit=left)
+def run_scenario(kernels, name, scen, results, built):
+    """Returns (the run, PASS, FAIL or SKIP, reasons). What the end of all time stops is skipped,
+    unless it has failed by then."""
+    run = session.Run(scen, kernels.get(name), results, built=built, limit=kernels.clock.left())
     status, reasons = run.execute()
     if status == FAIL and run.cut_short and not any(map(tells, reasons)):
-        return SKIP, [f"no time left, stopped after {left:.0f} s"]
+        status, reasons = SKIP, [f"no time left, stopped after {run.limit:.0f} s"]
+    return run, status, reasons
+
+
+def check_scenario(kernels, name, scen, results):
+    built = kernels.modules(name, scen.debug) if scen.modules else None
+    run, status, reasons = run_scenario(kernels, name, scen, results, built)
     why = status == FAIL and not any(map(never_excused, reasons)) and mishap(run, results)
     if why:
         kernels.repeated.append(f"{scen.name}@{name}")
         print(f"{scen.name}@{name}: {why}; once more", flush=True)
         results.rename(results.with_name(results.name + ".first"))
-        run = session.Run(scen, kernels.get(name), results, built=built)
-        status, reasons = run.execute()
+        run, status, reasons = run_scenario(kernels, name, scen, results, built)
     if status == FAIL:
         reasons = run.tail() + reasons
     return status, reasons
@@ -235,7 +243,7 @@ def negative_check(kernels, name, results):
         kernels.get(name)   # its time is not the check's
         return run_command([LAB / "negative.py", "--kernel", name, "--results",
                             results / f"lab-negative@{name}"],
-                           results / f"lab-negative@{name}", 400)
+                           results / f"lab-negative@{name}", 400, kernels.clock)
     return Check(f"lab-negative@{name}", 1, run, emulated=not scenario.is_uml(name))
 
 
@@ -248,7 +256,7 @@ def all_checks(kernels, results):
     def of_sources(path):
         return Check(path.name, CPUS if path.name in HEAVY_STATIC else 1,
                      lambda: run_command([path], results / path.name,
-                                         STATIC_TIMEOUT[static_tier(path)]),
+                                         STATIC_TIMEOUT[static_tier(path)], kernels.clock),
                      static_tier(path))
 
     yield from (of_sources(path) for path in static if path.name in HEAVY_STATIC)
@@ -294,7 +302,7 @@ def deep_checks(kernels, results):
     yield negative_check(kernels, native, results)
     yield from of_kernel(native, lambda s: s.tier_on(native) == "quick")
     yield Check("fuzz-long", 1, lambda: run_command(
-        [HERE / "static.d/fuzz"], results / "fuzz-long", 8 * DEEP_FUZZ_SECONDS,
+        [HERE / "static.d/fuzz"], results / "fuzz-long", 8 * DEEP_FUZZ_SECONDS, kernels.clock,
         FUZZ_SECONDS=str(DEEP_FUZZ_SECONDS)))
     for wanted in ("full", "deep"):
         yield from of_kernel(native, lambda s: s.tier_on(native) == wanted)
