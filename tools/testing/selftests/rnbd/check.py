@@ -308,22 +308,25 @@ def deep_checks(kernels, results):
         yield from of_kernel(native, lambda s: s.tier_on(native) == wanted)
 
 
-def selected(checks, tests, tier):
-    """Those that TESTS names; without TESTS, those of the tier."""
-    patterns = tests.split()
-    if not patterns:
-        return [c for c in checks if "full" in tier or c.tier == "quick"]
-    unused = set(patterns)
+def is_named(check, pattern):
+    """True if this word of TESTS stands for the check."""
+    name = check.name.partition("@")[0]
+    return fnmatch.fnmatch(check.name, pattern) or fnmatch.fnmatch(name, pattern)
+
+
+def selected(kernels, results, patterns, tiers):
+    """What these tiers run, or what the words of TESTS name in their lists. A word may stand for
+    nothing in one of two lists, but not in both."""
     found = []
-    for check in checks:
-        hits = [p for p in patterns if fnmatch.fnmatch(check.name, p) or
-                fnmatch.fnmatch(check.name.partition("@")[0], p)]
-        unused -= set(hits)
-        if hits:
-            found.append(check)
+    if tiers != ["deep"]:
+        found += [check for check in all_checks(kernels, results)
+                  if patterns or "full" in tiers or check.tier == "quick"]
+    if "deep" in tiers:
+        found += deep_checks(kernels, results)
+    unused = [p for p in patterns if not any(is_named(check, p) for check in found)]
     if unused:
-        raise LabError(f"no check is named {' '.join(sorted(unused))} (see --list)")
-    return found
+        raise LabError(f"no check is named {' '.join(unused)} (see --list)")
+    return [c for c in found if not patterns or any(is_named(c, p) for p in patterns)]
 
 
 # --- running them ---------------------------------------------------------------------------------
@@ -411,21 +414,18 @@ def main():
     signal.signal(signal.SIGTERM, end_early)
     clock = Clock(float(os.environ.get("RNBD_CHECK_SECONDS") or 0))
     kernels = Kernels((os.environ.get("KERNELS") or "6.12 6.1 uml").split(), clock)
-    tests, tier = os.environ.get("TESTS", ""), os.environ.get("TIER") or "quick"
-    tiers = tier.split()
+    patterns = os.environ.get("TESTS", "").split()
+    tiers = (os.environ.get("TIER") or "quick").split()
     results = CACHE / "results" / (time.strftime("check-%Y%m%d-%H%M%S-") + str(os.getpid()))
-    checks = []
-    if tiers != ["deep"]:
-        checks += selected(list(all_checks(kernels, results)), tests, tiers)
-    if "deep" in tiers:
-        checks += selected(list(deep_checks(kernels, results)), tests, ["full"])
+    checks = selected(kernels, results, patterns, tiers)
     if args.list:
         print("\n".join(check.name for check in checks))
         return 0
     results.mkdir(parents=True)
     names = () if tiers == ["deep"] else kernels.names
     names = (*names, *(DEEP_KERNELS if "deep" in tiers else ()))
-    print(f"{len(checks)} checks on {' '.join(names)}, tier {tier}, logs in {results}", flush=True)
+    print(f"{len(checks)} checks on {' '.join(names)}, tier {' '.join(tiers)}, logs in {results}",
+          flush=True)
     done = Runner(checks, clock).run()
     forget_old_results()
     if kernels.repeated:
