@@ -3,8 +3,8 @@
 """Run the checks and count them.
 
     check.py                              everything of the quick tier
-    TESTS="map io@6.1" check.py           these only; * and ? are patterns
-    TESTS="*@uml" check.py                all scenarios, in User Mode Linux alone
+    TESTS="map io@6.1" check.py           these only, whatever their tier; * and ? are patterns
+    KERNELS=uml check.py                  in User Mode Linux alone: the quickest way
     KERNELS=6.12 check.py                 on fewer kernels (default "6.12 6.1 uml"), or on
                                           others: 6.12-rt, and uml-kasan, base, kasan, kcsan
                                           (kernel-build.sh)
