@@ -187,7 +187,7 @@ booted first
 check "first-writes" wait_for 60 wrote_more 2
 for n in 0 1 0 1; do
 	before=$(wrote)
-	check "first-path-$n-lost" path_do "$n" disconnect
+	check_equal "first-path-$n-lost" OK "$(path_do "$n" disconnect)"
 	check "first-path-$n-machine-writes" wait_for 60 wrote_more $((before + 1))
 	path_do "$n" reconnect >/dev/null
 	wait_for 20 path_is "$n" connected
