@@ -22,7 +22,6 @@ Prints a line as each ends, the reasons of failures, and at the very end "N pass
 N skipped". Exit status 0 only if something passed and nothing failed. Logs stay in the cache.
 """
 import argparse
-import atexit
 import dataclasses
 import fnmatch
 import os
@@ -43,7 +42,7 @@ import build
 import images
 import scenario
 import session
-from config import CACHE, LAB, LabError, OutOfTime, die_with_parent
+from config import CACHE, LAB, LabError, OutOfTime, command
 
 # Two checks at a time, whatever the machine: more, and waits inside guests stretch. Of emulated
 # guests only one: it keeps more than a CPU busy.
@@ -113,33 +112,17 @@ class Kernels:
             return build.modules(kernel, debug)
 
 
-_children = set()   # host-side checks that run now
-
-
-@atexit.register
-def _kill_children():
-    for process in list(_children):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
 def run_command(cmd, results, timeout, clock, **env):
     """A host-side check: an executable with exit status 0, 4 (skipped) or anything else."""
     limit = min(timeout, clock.left() or timeout)
     results.mkdir(parents=True, exist_ok=True)
     log = results / "log"
-    with open(log, "wb") as out:
-        process = subprocess.Popen([str(c) for c in cmd], stdin=subprocess.DEVNULL, stdout=out,
-                                   stderr=subprocess.STDOUT, start_new_session=True,
-                                   env={**os.environ, **env}, preexec_fn=die_with_parent)
-        _children.add(process)
+    with open(log, "wb") as out, command(cmd, stdout=out, stderr=subprocess.STDOUT,
+                                         env={**os.environ, **env}) as process:
         try:
             status = process.wait(limit)
         except subprocess.TimeoutExpired:
             status = None
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        finally:
-            _children.discard(process)
     lines = log.read_text(errors="replace").splitlines()
     if status is None and limit < timeout:
         return SKIP, [f"no time left, stopped after {limit:.0f} s"]

@@ -9,7 +9,7 @@ import pathlib
 import shutil
 import subprocess
 
-from config import CACHE, LAB, REPO, LabError, Lock, cached, key_of, say
+from config import CACHE, LAB, REPO, LabError, Lock, cached, command, key_of, say
 
 SOURCE_DIRS = ["", "rtrs", "rtrs/tests", "tests", "compat"]
 SOURCE_TYPES = (".c", ".h", ".S")
@@ -57,9 +57,9 @@ def make(kernel, target, *words):
         cmd.append("ARCH=um")
     # a make that runs us ("make check") must not hand its flags and jobs down
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    done = subprocess.run([str(c) for c in cmd], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, check=False, env=env)
-    return done.returncode == 0, done.stdout.decode(errors="replace").splitlines()
+    with command(cmd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env) as process:
+        out, _ = process.communicate()
+    return process.returncode == 0, out.decode(errors="replace").splitlines()
 
 
 def modules(kernel, debug=False, gcov=False):

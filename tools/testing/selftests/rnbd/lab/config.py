@@ -4,6 +4,8 @@
 Nothing is ever written below the source tree. Everything that took time to make lives in the
 cache, in files and directories whose names carry a hash of what they were made from.
 """
+import atexit
+import contextlib
 import ctypes
 import fcntl
 import hashlib
@@ -110,3 +112,33 @@ _PR_SET_PDEATHSIG = 1
 def die_with_parent():
     """For preexec_fn: the child is killed when its parent is gone, however that happened."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+_groups = set()     # leaders of those that run now
+
+
+@atexit.register
+def _end_groups():
+    for process in list(_groups):
+        _end_group(process)
+
+
+def _end_group(process):
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextlib.contextmanager
+def command(cmd, **more):
+    """A process for what takes long. With all that it has started it ends with the block at the
+    latest, and with this program if that is told to end before."""
+    process = subprocess.Popen([str(c) for c in cmd], stdin=subprocess.DEVNULL,
+                               start_new_session=True, preexec_fn=die_with_parent, **more)
+    _groups.add(process)
+    try:
+        yield process
+    finally:
+        _groups.discard(process)
+        _end_group(process)

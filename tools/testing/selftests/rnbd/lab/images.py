@@ -15,7 +15,7 @@ import re
 import shutil
 import subprocess
 
-from config import CACHE, LAB, TESTS, LabError, OutOfTime, cached, key_of, run, say
+from config import CACHE, LAB, TESTS, LabError, OutOfTime, cached, command, key_of, run, say
 
 PACKAGES = """bash blktrace busybox-static coreutils diffutils dmsetup e2fsprogs ethtool fdisk
     findutils gawk grep ibverbs-providers ibverbs-utils iproute2 iputils-ping jq kmod lvm2 mdadm
@@ -86,13 +86,14 @@ def kernel(name, seconds=None):
     if re.match(r"\d", name):
         return _debian_kernel(name)
     limit = ["timeout", f"{seconds:.0f}"] if seconds else []    # ends make's jobs, too
-    out = subprocess.run([*limit, "nice", LAB / "kernel-build.sh", name],
-                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
-    if limit and out.returncode == 124:
+    with command([*limit, "nice", LAB / "kernel-build.sh", name],
+                 stdout=subprocess.PIPE) as process:
+        out, _ = process.communicate()
+    if limit and process.returncode == 124:
         raise OutOfTime(f"no time left to build the kernel {name}")
-    if out.returncode:
+    if process.returncode:
         raise LabError(f"kernel-build.sh {name} failed")
-    top = pathlib.Path(out.stdout.decode().split()[-1])
+    top = pathlib.Path(out.decode().split()[-1])
     release = (top / "release").read_text().strip()
     return Kernel(name, release, top / "kernel", top / "root/lib/modules" / release,
                   top / "build", "um" if name.startswith("uml") else "x86_64")
