@@ -113,10 +113,12 @@ client_paths() {
 	echo "$up/$all"
 }
 
-# client_leads_to SESSION PATHS: true if a path of the session has one of the destinations.
+# client_leads_to SESSION PATHS: true if a path of the session has one of the destinations, or may
+# have: IPv6 addresses and GIDs have many spellings, of which the kernel shows its own.
 client_leads_to() {
 	local path file
 	for path in ${2//,/ }; do
+		[[ ${path##*@} != *:*:* ]] || return 0
 		for file in "$SYS/class/rtrs-client/$1"/paths/*/dst_addr; do
 			[ "$(sysfs_read "$file")" != "${path##*@}" ] || return 0
 		done

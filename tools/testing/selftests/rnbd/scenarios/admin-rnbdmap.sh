@@ -11,7 +11,7 @@ command -v rnbdmap >/dev/null || skip_all "dist/ is not installed (make tools_in
 [ ! -s /etc/rnbd/rnbdtab ] || ! grep -q '^[^#]' /etc/rnbd/rnbdtab ||
 	skip_all "this machine has an rnbdtab of its own"
 rxe_up 2
-mapfile -t ram < <(brd_up 3 16)
+mapfile -t ram < <(brd_up 4 16)
 tab=$LAB_TMP/rnbdtab
 exports=$LAB_TMP/exports
 defer rnbdexport stop
@@ -32,11 +32,13 @@ cat >"$exports" <<-END
 	store	volume1		${ram[0]}
 	store	vg/volume2	${ram[1]}
 	other	volume1		${ram[2]}
+	six	volume1		${ram[3]}
 END
 cat >"$tab" <<-END
 	one	store	volume1		ip:$(addr_of 1 0),ip:$(addr_of 1 1)	policy=rr,max_reconnect_attempts=77,hold_time_ms=1500,timeout=100
 	two	store	vg/volume2	-	access_mode=ro
 	third	other	volume1		ip:$(addr_of 1 0)	noauto
+	six	six	volume1		ip:$(addr6_of 1 0)	noauto
 END
 
 test_start "a server that comes late"
@@ -80,6 +82,13 @@ sed -i 's/access_mode=rw/access_mode=ro/' "$tab"
 sed 's/^third.*/third store volume1x - noauto/' "$tab" >"$LAB_TMP/wrong"
 if out=$(rnbdmap map -f "$LAB_TMP/wrong" third 2>&1); then out="succeeded"; fi
 check_match "missing-device-says-what-to-do" "ENOENT: the server exports no such device" "$out"
+
+test_start "an address that the kernel spells otherwise"
+check "six-map" says "six: mapped:" map six
+check "six-other-spelling" gone "$RTRS_CLT/six/paths/ip:$(addr6_of 1 0)@ip:$(addr6_of 1 0)"
+six=$(rnbd_disk_of six volume1)
+check_equal "six-map-again-without-a-warning" "rnbdmap: six: mapped already: /dev/$six" "$(map six 2>&1)"
+check "six-unmap" unmap six
 
 test_start "a closed device is opened again"
 errno-op write "$RNBD_SRV_CTL/devices/${ram[0]#/dev/}/sessions/store/force_close" 1
