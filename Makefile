@@ -28,7 +28,8 @@ rnbd-client-y :=		\
 	rnbd-clt-nr.o		\
 	rnbd-clt-opts.o		\
 	rnbd-clt-sess.o		\
-	rnbd-clt-sysfs.o
+	rnbd-clt-sysfs.o	\
+	rnbd-clt-tell.o
 rnbd-client-m := rnbd-clt-common.o
 
 obj-$(CONFIG_BLK_DEV_RNBD_SERVER) += rnbd-server.o

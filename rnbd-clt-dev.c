@@ -172,22 +172,17 @@ static void take_down(struct rnbd_clt_dev *dev)
 static void set_mapped(struct rnbd_clt_dev *dev)
 {
 	struct rnbd_clt_session *sess = dev->sess;
-	struct gendisk *gd = dev->gd;
-	bool open;
 
-	get_device(disk_to_dev(gd));
 	spin_lock(&sess->lock);
 	WRITE_ONCE(dev->mapped, true);
 	/* It may have been changed since the disk was made. */
-	blk_queue_rq_timeout(gd->queue, sess->tag_set.timeout);
-	open = dev->state == RNBD_CLT_DEV_OPEN;
-	if (!open && sess->running)	/* the link was lost meanwhile */
+	blk_queue_rq_timeout(dev->gd->queue, sess->tag_set.timeout);
+	if (dev->state == RNBD_CLT_DEV_OPEN)
+		rnbd_clt_tell(dev, RNBD_CLT_TELL_ONLINE);
+	else if (sess->running)		/* the link was lost meanwhile */
 		queue_work(rnbd_clt_wq, &sess->link_work);
 	spin_unlock(&sess->lock);
-
-	if (open)
-		kobject_uevent(&disk_to_dev(gd)->kobj, KOBJ_ONLINE);
-	put_disk(gd);
+	rnbd_clt_tell_flush(sess);
 }
 
 static void log_mapped(struct rnbd_clt_dev *dev)
@@ -438,6 +433,7 @@ int rnbd_clt_remap(struct rnbd_clt_dev *dev)
 		err = rnbd_clt_dev_reopen(dev);
 	mutex_unlock(&dev->ctl_lock);
 	memalloc_noio_restore(noio);
+	rnbd_clt_tell_flush(dev->sess);
 	return err;
 }
 
@@ -462,5 +458,6 @@ int rnbd_clt_resize(struct rnbd_clt_dev *dev, sector_t nsectors)
 	rnbd_clt_log(pr_info, dev, "size changes from %llu to %llu sectors\n", (u64)old,
 		     (u64)nsectors);
 	rnbd_clt_dev_set_size(dev, nsectors);
+	rnbd_clt_tell_flush(dev->sess);
 	return 0;
 }

@@ -8,8 +8,8 @@
  *
  * Operation: every loss of the link starts a new link generation.  A device id belongs
  * to the generation in which the server gave it out.  rnbd_clt_link_ev() closes all
- * devices, the transport waits for senders that still saw them open; the work tells
- * users, and when the link is up again sends SESS_INFO and opens the devices anew.
+ * devices, the transport waits for senders that still saw them open; the work, when the
+ * link is up again, sends SESS_INFO and opens the devices anew.
  *
  * Failure: an answer that belongs to a generation that is over is worth nothing and
  * counts as -ECONNABORTED.  A device that the server does not open again, or that came
@@ -29,11 +29,6 @@
 
 #define RETRY_MS	100	/* between two attempts to open devices over the same link */
 
-static void send_uevent(struct rnbd_clt_dev *dev, enum kobject_action action)
-{
-	kobject_uevent(&disk_to_dev(dev->gd)->kobj, action);
-}
-
 static void close_all(struct rnbd_clt_session *sess)
 {
 	struct rnbd_clt_dev *dev;
@@ -43,7 +38,7 @@ static void close_all(struct rnbd_clt_session *sess)
 		if (dev->state != RNBD_CLT_DEV_OPEN)
 			continue;
 		WRITE_ONCE(dev->state, RNBD_CLT_DEV_CLOSED);
-		dev->offline = dev->mapped;
+		rnbd_clt_tell(dev, RNBD_CLT_TELL_LOST);
 		rnbd_clt_hold_start(dev);
 	}
 }
@@ -71,24 +66,6 @@ void rnbd_clt_link_ev(void *priv, enum rtrs_clt_link_ev ev)
 	spin_unlock(&sess->lock);
 }
 
-/* A device whose users have not heard of its closing, with a reference on its disk. */
-static struct rnbd_clt_dev *pick_offline(struct rnbd_clt_session *sess)
-{
-	struct rnbd_clt_dev *dev, *found = NULL;
-
-	spin_lock(&sess->lock);
-	list_for_each_entry(dev, &sess->devs, entry) {
-		if (!dev->offline || dev->state == RNBD_CLT_DEV_UNMAPPED)
-			continue;
-		dev->offline = false;
-		get_device(disk_to_dev(dev->gd));
-		found = dev;
-		break;
-	}
-	spin_unlock(&sess->lock);
-	return found;
-}
-
 /*
  * A closed device not yet tried over the link of @link_gen, with a reference on its disk;
  * none if that link is gone.
@@ -109,17 +86,6 @@ static struct rnbd_clt_dev *pick_closed(struct rnbd_clt_session *sess, u32 link_
 	}
 	spin_unlock(&sess->lock);
 	return found;
-}
-
-static void tell_offline(struct rnbd_clt_session *sess)
-{
-	struct rnbd_clt_dev *dev;
-
-	while ((dev = pick_offline(sess))) {
-		rnbd_clt_log(pr_err, dev, "disconnected\n");
-		send_uevent(dev, KOBJ_OFFLINE);
-		put_disk(dev->gd);
-	}
 }
 
 /*
@@ -208,11 +174,8 @@ void rnbd_clt_link_work(struct work_struct *work)
 	struct rnbd_clt_session *sess = container_of(work, struct rnbd_clt_session, link_work);
 	unsigned int noio = memalloc_noio_save();
 
-	tell_offline(sess);
-	while (READ_ONCE(sess->link_up) && READ_ONCE(sess->running) && !reopen_all(sess)) {
+	while (READ_ONCE(sess->link_up) && READ_ONCE(sess->running) && !reopen_all(sess))
 		msleep(RETRY_MS);
-		tell_offline(sess);
-	}
 	memalloc_noio_restore(noio);
 }
 
@@ -329,13 +292,26 @@ static void set_slow(struct rnbd_clt_dev *dev, u32 link_gen)
  *
  * A disk that is unmapped by force beside us has none, and keeps none.
  *
- * Context: may sleep.
+ * Context: process, does not sleep; users are told later.
  */
 void rnbd_clt_dev_set_size(struct rnbd_clt_dev *dev, sector_t nsectors)
 {
-	set_capacity_and_notify(dev->gd, nsectors);
-	if (READ_ONCE(dev->state) == RNBD_CLT_DEV_UNMAPPED)
-		set_capacity(dev->gd, 0);
+	sector_t old = get_capacity(dev->gd);
+
+	spin_lock(&dev->sess->lock);
+	if (dev->state != RNBD_CLT_DEV_UNMAPPED) {
+		set_capacity(dev->gd, nsectors);
+		if (old && nsectors && nsectors != old)
+			rnbd_clt_tell(dev, RNBD_CLT_TELL_RESIZED);
+	}
+	spin_unlock(&dev->sess->lock);
+}
+
+static void tell_online(struct rnbd_clt_dev *dev)
+{
+	spin_lock(&dev->sess->lock);
+	rnbd_clt_tell(dev, RNBD_CLT_TELL_ONLINE);
+	spin_unlock(&dev->sess->lock);
 }
 
 /**
@@ -371,7 +347,7 @@ int rnbd_clt_dev_reopen(struct rnbd_clt_dev *dev)
 			     (u64)old, geo.nsectors);
 	rnbd_clt_dev_set_size(dev, geo.nsectors);
 	rnbd_clt_log(pr_info, dev, "open again\n");
-	send_uevent(dev, KOBJ_ONLINE);
+	tell_online(dev);
 	return 0;
 }
 
@@ -445,6 +421,7 @@ static bool close_unknown(struct rnbd_clt_dev *dev)
 		WRITE_ONCE(dev->hold, RNBD_CLT_HOLD_OVER);
 		dev->open_gen = sess->link_gen - 1;
 		dev->tried_gen = sess->link_gen;
+		rnbd_clt_tell(dev, RNBD_CLT_TELL_OFFLINE);
 		closed = true;
 	}
 	spin_unlock(&sess->lock);
@@ -467,8 +444,6 @@ void rnbd_clt_dev_unknown_work(struct work_struct *work)
 	if (close_unknown(dev)) {
 		dev->left = false;
 		rnbd_clt_log(pr_err, dev, "closed by the server\n");
-		if (READ_ONCE(dev->mapped))
-			send_uevent(dev, KOBJ_OFFLINE);
 	}
 	mutex_unlock(&dev->ctl_lock);
 	memalloc_noio_restore(noio);

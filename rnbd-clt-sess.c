@@ -73,6 +73,7 @@ static void destroy(struct rnbd_clt_session *sess)
 	sess->running = false;
 	spin_unlock(&sess->lock);
 	cancel_work_sync(&sess->link_work);
+	cancel_work_sync(&sess->tell_work);
 	rnbd_clt_left_free(sess);
 
 	rnbd_clt_queues_stop(sess);
@@ -134,6 +135,7 @@ static struct rnbd_clt_session *alloc_sess(const char *name)
 	sess->link_up = true;
 	sess->slow_gen = sess->link_gen - 1;
 	INIT_WORK(&sess->link_work, rnbd_clt_link_work);
+	INIT_WORK(&sess->tell_work, rnbd_clt_tell_work);
 	INIT_WORK(&sess->destroy_work, destroy_work);
 	return sess;
 }

@@ -18,7 +18,7 @@
 /* Follows up link events and ends forced I/O: memory reclaim may depend on it. */
 struct workqueue_struct *rnbd_clt_wq;
 
-/* Takes devices and sessions down, which waits for all kinds of other work. */
+/* Takes devices and sessions down and sends uevents, which wait for all kinds of other work. */
 struct workqueue_struct *rnbd_clt_reap_wq;
 
 /* Of all disks; dynamic. */

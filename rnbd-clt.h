@@ -17,8 +17,9 @@
  *				taken to change the list of devices
  *
  * The I/O path takes none of them: it reads the state of the device inside the RCU
- * section of blk-mq.  Whoever closes a device because the link went down waits for
- * these sections, so no request with an old device id is sent over a new link.
+ * section of blk-mq.  When the link is lost all devices are closed, and the transport
+ * waits for these sections before there is a new link, so no request with an old device
+ * id is sent over it.
  */
 #ifndef RNBD_CLT_H
 #define RNBD_CLT_H
@@ -88,14 +89,15 @@ enum rnbd_clt_sess_state {
  * @lock: guards the following, and &rnbd_clt_dev.state of @devs
  * @link_gen: counts the losses of the link; device ids of an earlier one are void
  * @link_up: a path is connected
- * @running: @link_work may be queued
+ * @running: @link_work and @tell_work may be queued
  * @slow_gen: link generation that a device was found slow in
  * @hold_ms: how long I/O of devices waits for the link; 0: not at all
  * @left: devices that the server may still have open, see rnbd-clt-left.c
  * @left_lock: guards @left
  * @info_gen: link generation of the last SESS_INFO, used by @link_work only
  * @ver: agreed protocol version
- * @link_work: tells about closed devices and opens them again
+ * @link_work: opens closed devices again
+ * @tell_work: tells users of devices that were closed or opened
  * @destroy_work: tears the session down for whoever cannot wait
  *
  * Created by rnbd_clt_sess_get().  Until it is gone from the list of sessions nobody
@@ -128,6 +130,7 @@ struct rnbd_clt_session {
 	u32			info_gen;
 	u8			ver;
 	struct work_struct	link_work;
+	struct work_struct	tell_work;
 	struct work_struct	destroy_work;
 };
 
@@ -159,7 +162,7 @@ enum rnbd_clt_hold {
  * @tried_gen: link generation of the last try to open it again, ditto
  * @slow: the first that the server did not open in time over a link, ditto
  * @mapped: everything is in place, the device may be unmapped, ditto
- * @offline: state went to CLOSED, users have not been told yet, ditto
+ * @tell: what users have not been told yet, %RNBD_CLT_TELL_..., ditto
  * @hold: see there, ditto
  * @hold_work: its I/O has waited long enough; queued under &rnbd_clt_session.lock
  * @unknown_opening: @opening whose device id the server does not know any more
@@ -188,7 +191,7 @@ struct rnbd_clt_dev {
 	u32			tried_gen;
 	bool			slow;
 	bool			mapped;
-	bool			offline;
+	unsigned int		tell;
 	enum rnbd_clt_hold	hold;
 	struct delayed_work	hold_work;
 	u32			unknown_opening;
@@ -307,6 +310,17 @@ void rnbd_clt_left_add(struct rnbd_clt_dev *dev);
 void rnbd_clt_left_take(struct rnbd_clt_dev *dev);
 int rnbd_clt_left_close(struct rnbd_clt_session *sess, u32 link_gen);
 void rnbd_clt_left_free(struct rnbd_clt_session *sess);
+
+/* ---- rnbd-clt-tell.c ---- */
+
+#define RNBD_CLT_TELL_LOST	BIT(0)	/* closed with the link */
+#define RNBD_CLT_TELL_OFFLINE	BIT(1)	/* closed for another cause */
+#define RNBD_CLT_TELL_RESIZED	BIT(2)
+#define RNBD_CLT_TELL_ONLINE	BIT(3)
+
+void rnbd_clt_tell(struct rnbd_clt_dev *dev, unsigned int what);
+void rnbd_clt_tell_flush(struct rnbd_clt_session *sess);
+void rnbd_clt_tell_work(struct work_struct *work);
 
 /* ---- rnbd-clt-hold.c ---- */
 
