@@ -87,7 +87,6 @@ static int set_connected(struct rtrs_srv_path *path)
 	if (!rtrs_srv_path_set_state(path, RTRS_SRV_CONNECTED))
 		return -ECONNRESET;
 
-	rtrs_hb_start(&path->hb);
 	rtrs_srv_sysfs_path_state(path);
 	return 0;
 }
@@ -143,6 +142,13 @@ static int send_info_rsp(struct rtrs_srv_path *path)
 	return err;
 }
 
+/* A client has a receive for INFO_RSP only, until that has come (4.4). */
+static int start_heartbeat(struct rtrs_srv_path *path)
+{
+	rtrs_hb_start(&path->hb);
+	return 0;
+}
+
 static const struct {
 	int (*run)(struct rtrs_srv_path *path);
 	const char *failed;
@@ -153,6 +159,7 @@ static const struct {
 	{ rtrs_srv_sess_up,		"session refused" },
 	{ set_connected,		"closed while connecting" },
 	{ send_info_rsp,		"INFO_RSP could not be sent" },
+	{ start_heartbeat,		"closed while connecting" },
 };
 
 /**
