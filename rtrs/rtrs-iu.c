@@ -10,6 +10,7 @@
  * buffers are freed after rtrs_con_drain(), when the HCA is certain not to use them.
  */
 #include <linux/export.h>
+#include <linux/gfp.h>
 #include <linux/slab.h>
 
 #include "rtrs-pri.h"
@@ -147,27 +148,59 @@ int rtrs_iu_post_send(struct rtrs_con *con, struct rtrs_iu *iu, size_t len)
 }
 EXPORT_SYMBOL_GPL(rtrs_iu_post_send);
 
-static size_t slot_offset(const struct rtrs_recv_ring *ring, const struct rtrs_recv_slot *slot)
+/*
+ * A ring is made of single pages: a path that is connected anew may be what memory is to
+ * come from, and must not depend on large pieces of it.
+ */
+static unsigned int slots_per_page(const struct rtrs_recv_ring *ring)
 {
-	return (size_t)(slot - ring->slots) * ring->size;
+	return PAGE_SIZE / ring->size;
+}
+
+/* Gives the slots from @from on their buffers, as far as a page goes. */
+static int map_page(struct rtrs_recv_ring *ring, unsigned int from)
+{
+	unsigned int i, to = min(from + slots_per_page(ring), ring->nr);
+	struct ib_device *ib_dev = ring->con->dev->ib_dev;
+	void *buf = (void *)get_zeroed_page(GFP_KERNEL);
+	dma_addr_t dma;
+
+	if (!buf)
+		return -ENOMEM;
+	dma = ib_dma_map_single(ib_dev, buf, PAGE_SIZE, DMA_FROM_DEVICE);
+	if (ib_dma_mapping_error(ib_dev, dma)) {
+		free_page((unsigned long)buf);
+		return -ENOMEM;
+	}
+	for (i = from; i < to; i++) {
+		ring->slots[i].buf = buf + (i - from) * ring->size;
+		ring->slots[i].dma = dma + (i - from) * ring->size;
+	}
+	return 0;
 }
 
 static int map_buffers(struct rtrs_recv_ring *ring)
 {
-	struct ib_device *ib_dev = ring->con->dev->ib_dev;
-	size_t size = array_size(ring->nr, ring->size);
+	unsigned int from;
+	int err = 0;
 
-	ring->buf = kzalloc(size, GFP_KERNEL | __GFP_NOWARN);
-	if (!ring->buf)
-		return -ENOMEM;
+	for (from = 0; from < ring->nr && !err; from += slots_per_page(ring))
+		err = map_page(ring, from);
+	return err;
+}
 
-	ring->dma = ib_dma_map_single(ib_dev, ring->buf, size, DMA_FROM_DEVICE);
-	if (ib_dma_mapping_error(ib_dev, ring->dma)) {
-		kfree(ring->buf);
-		ring->buf = NULL;
-		return -ENOMEM;
+static void unmap_buffers(struct rtrs_recv_ring *ring)
+{
+	struct rtrs_recv_slot *slot;
+	unsigned int from;
+
+	for (from = 0; from < ring->nr; from += slots_per_page(ring)) {
+		slot = &ring->slots[from];
+		if (!slot->buf)
+			break;
+		ib_dma_unmap_single(ring->con->dev->ib_dev, slot->dma, PAGE_SIZE, DMA_FROM_DEVICE);
+		free_page((unsigned long)slot->buf);
 	}
-	return 0;
 }
 
 /**
@@ -175,7 +208,7 @@ static int map_buffers(struct rtrs_recv_ring *ring)
  * @ring: to be set up
  * @con: connection, created; its device must outlive the ring
  * @nr: number of receives, at least 1
- * @size: bytes of each, a multiple of 8, or 0 for receives without memory
+ * @size: bytes of each, a multiple of 8, at most a page, or 0 for receives without memory
  * @done: completion callback of all of them
  *
  * Nothing is posted yet.
@@ -218,11 +251,8 @@ EXPORT_SYMBOL_GPL(rtrs_recv_ring_create);
  */
 void rtrs_recv_ring_destroy(struct rtrs_recv_ring *ring)
 {
-	if (ring->buf)
-		ib_dma_unmap_single(ring->con->dev->ib_dev, ring->dma,
-				    array_size(ring->nr, ring->size), DMA_FROM_DEVICE);
-	kfree(ring->buf);
-	ring->buf = NULL;
+	if (ring->slots && ring->size)
+		unmap_buffers(ring);
 	kvfree(ring->slots);
 	ring->slots = NULL;
 }
@@ -238,7 +268,7 @@ static void fill_recv(struct rtrs_recv_ring *ring, struct rtrs_recv_slot *slot,
 	if (!ring->size)
 		return;
 
-	sge->addr = ring->dma + slot_offset(ring, slot);
+	sge->addr = slot->dma;
 	sge->length = ring->size;
 	sge->lkey = ring->con->qp->pd->local_dma_lkey;
 	ib_dma_sync_single_for_device(ring->con->dev->ib_dev, sge->addr, sge->length,
@@ -312,10 +342,7 @@ EXPORT_SYMBOL_GPL(rtrs_recv_ring_repost);
  */
 const void *rtrs_recv_ring_data(struct rtrs_recv_ring *ring, struct rtrs_recv_slot *slot)
 {
-	size_t offset = slot_offset(ring, slot);
-
-	ib_dma_sync_single_for_cpu(ring->con->dev->ib_dev, ring->dma + offset, ring->size,
-				   DMA_FROM_DEVICE);
-	return ring->buf + offset;
+	ib_dma_sync_single_for_cpu(ring->con->dev->ib_dev, slot->dma, ring->size, DMA_FROM_DEVICE);
+	return slot->buf;
 }
 EXPORT_SYMBOL_GPL(rtrs_recv_ring_data);

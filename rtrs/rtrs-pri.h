@@ -162,28 +162,29 @@ struct rtrs_recv_ring;
  * struct rtrs_recv_slot - one receive of a ring
  * @cqe: completion callback; container_of() leads from &ib_wc.wr_cqe to the slot
  * @ring: ring of the slot
+ * @buf: its part of a page, NULL for an empty receive
+ * @dma: bus address of @buf
  */
 struct rtrs_recv_slot {
 	struct ib_cqe		cqe;
 	struct rtrs_recv_ring	*ring;
+	void			*buf;
+	dma_addr_t		dma;
 };
 
 /**
- * struct rtrs_recv_ring - many small receive buffers of one connection in one mapping
+ * struct rtrs_recv_ring - many small receive buffers of one connection
  * @con: connection
- * @slots: one for each receive; its index is that of its buffer
- * @buf: @nr buffers of @size bytes
- * @dma: bus address of @buf
+ * @slots: one for each receive
  * @nr: number of receives
- * @size: bytes of a buffer, a multiple of 8; 0 for empty receives (no memory)
+ * @size: bytes of a buffer, a multiple of 8, at most a page; 0 for empty receives (no
+ *	memory)
  *
  * Embedded in the connection objects of a side.  Zero-initialised it may be destroyed.
  */
 struct rtrs_recv_ring {
 	struct rtrs_con		*con;
 	struct rtrs_recv_slot	*slots;
-	void			*buf;
-	dma_addr_t		dma;
 	unsigned int		nr;
 	unsigned int		size;
 };
