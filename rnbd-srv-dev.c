@@ -94,16 +94,19 @@ static int access_check(const struct rnbd_srv_dev *dev, const struct rnbd_srv_ma
 	return -EPERM;
 }
 
-/* One use of a device per session, and one directory per session name. */
-static bool used_by_session(const struct rnbd_srv_dev *dev, const struct rnbd_srv_sess *sess)
+/*
+ * One use of a device per session, and one directory per session name.  A use that is
+ * ending waits for its I/O, after which the client can have the device again.
+ */
+static int check_unused(const struct rnbd_srv_dev *dev, const struct rnbd_srv_sess *sess)
 {
-	const struct rnbd_srv_map *map;
+	struct rnbd_srv_map *map;
 
 	lockdep_assert_held(&rnbd_srv_dev_lock);
 	list_for_each_entry(map, &dev->maps, dev_entry)
 		if (map->sess == sess || !strcmp(map->sess->name, sess->name))
-			return true;
-	return false;
+			return percpu_ref_is_dying(&map->io_ref) ? -EBUSY : -EEXIST;
+	return 0;
 }
 
 static int attach(struct rnbd_srv_dev *dev, struct rnbd_srv_map *map,
@@ -111,9 +114,9 @@ static int attach(struct rnbd_srv_dev *dev, struct rnbd_srv_map *map,
 {
 	int err;
 
-	if (used_by_session(dev, map->sess))
-		return -EEXIST;
-	err = access_check(dev, map, mode);
+	err = check_unused(dev, map->sess);
+	if (!err)
+		err = access_check(dev, map, mode);
 	if (err)
 		return err;
 
@@ -139,8 +142,8 @@ static int attach(struct rnbd_srv_dev *dev, struct rnbd_srv_map *map,
  *
  * Context: process, may sleep.
  * Return: 0; -EPERM access rule; -EEXIST the session has the device under another
- * name; -EBUSY the name belongs to a device that is gone but still in use; -ENOSPC
- * too many devices of the session; -ENOMEM.
+ * name; -EBUSY it is being closed for the session, or the name belongs to a device that
+ * is gone but still in use; -ENOSPC too many devices of the session; -ENOMEM.
  */
 int rnbd_srv_dev_attach(struct rnbd_srv_map *map, enum rnbd_access_mode mode)
 {

@@ -76,6 +76,20 @@ check_equal "path-all-are-done" "$nr OK" "$(errnos)"
 check "path-is-gone-on-the-server" wait_for 20 gone "$(srv_path 0)"
 check_equal "path-comes-back" OK "$(path_do 0 reconnect)"
 
+test_start "closed by the server's administrator"
+fill close pread
+echo 1 >"$RNBD_SRV_CTL/devices/${loop#/dev/}/sessions/$RNBD_SESS/force_close" &
+begin more pread "$slow" 0
+check "close-is-heard-of" wait_for 10 file_has "$LAB_TMP/more" '^EIO$'
+check "close-closed" wait_for 10 state_is "$slow" closed
+check_equal "close-not-yet-free" EBUSY "$(errno_of write "/sys/block/$slow/rnbd/remap_device" 1)"
+check_equal "close-none-has-ended" 0 "$(ended)"
+go_on
+check "close-all-end" wait_for 20 all_ended
+check_equal "close-all-are-done" "$nr OK" "$(errnos)"
+check "close-is-done" wait_for 20 gone "$RNBD_SRV_CTL/devices/${loop#/dev/}"
+check_equal "close-open-again" OK "$(errno_of write "/sys/block/$slow/rnbd/remap_device" 1)"
+
 test_start "the end of a mapping"
 fill unmap pwrite
 errno_of write "/sys/block/$slow/rnbd/unmap_device" force >"$LAB_TMP/unmapped" &
