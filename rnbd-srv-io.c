@@ -102,10 +102,19 @@ static void io_done(struct bio *bio)
 		io_ended(bio);
 }
 
-/* Those that wait already would find each new place taken by somebody who came later. */
+/*
+ * Those that wait already would find each new place taken by somebody who came later.  And
+ * what may be split cannot come back as a whole, so it waits from the beginning.
+ */
+static bool must_wait(const struct rnbd_srv_req *io_req)
+{
+	return unlikely(atomic_read(&io_req->map->waiting)) ||
+	       (!(io_req->bio.bi_opf & REQ_NOWAIT) && bdev_nowait(io_req->map->bdev));
+}
+
 static void io_submit_bio(struct rnbd_srv_req *io_req)
 {
-	if (unlikely(atomic_read(&io_req->map->waiting)))
+	if (must_wait(io_req))
 		io_later(io_req);
 	else
 		submit_bio(&io_req->bio);
@@ -116,7 +125,7 @@ static void io_revoked(struct rtrs_srv_req *req)
 	io_submit_bio(req->priv);
 }
 
-/* The others may be split, so that a part of them comes back when another is done. */
+/* Discard and its like may be split, so that a part comes back when another is done. */
 static blk_opf_t nowait_flag(const struct rnbd_srv_req *io_req, const struct rnbd_io *io)
 {
 	if (!bdev_nowait(io_req->map->bdev))
@@ -221,8 +230,8 @@ static int io_start(struct rnbd_srv_sess *sess, struct rtrs_srv_req *req)
  * @sess: session
  * @req: request of the transport, answered here or by the completion of the bio
  *
- * Context: process; sleeps only on a device that knows no REQ_NOWAIT, or for what is
- * neither read, write nor flush, where submit_bio() does.
+ * Context: process; sleeps where submit_bio() does in spite of REQ_NOWAIT, or when the
+ * device does not know that.
  */
 void rnbd_srv_io(struct rnbd_srv_sess *sess, struct rtrs_srv_req *req)
 {
