@@ -65,14 +65,17 @@ static void link_changed(struct rtrs_clt *clt)
 	queue_work(link_wq, &clt->link_work);
 }
 
-static bool try_reserve(struct rtrs_clt *clt)
+static bool try_reserve(struct rtrs_clt_path *path)
 {
+	struct rtrs_clt *clt = path->clt;
 	bool ok;
 
 	spin_lock(&clt->link_lock);
 	ok = clt->nr_up || !clt->link_tell || clt->link_changes == clt->link_told;
-	if (ok)
+	if (ok) {
 		clt->nr_up++;
+		path->link = clt->link_changes | 1;	/* the one that is, or that comes */
+	}
 	spin_unlock(&clt->link_lock);
 	return ok;
 }
@@ -86,7 +89,7 @@ static bool try_reserve(struct rtrs_clt *clt)
  */
 void rtrs_clt_link_reserve(struct rtrs_clt_path *path)
 {
-	while (!try_reserve(path->clt))
+	while (!try_reserve(path))
 		flush_work(&path->clt->link_work);
 	path->counted = true;
 }
@@ -104,13 +107,12 @@ void rtrs_clt_link_up(struct rtrs_clt_path *path)
 	spin_lock(&clt->link_lock);
 	if (!(clt->link_changes & 1))
 		link_changed(clt);
-	path->link = clt->link_changes;
 	spin_unlock(&clt->link_lock);
 }
 
 /**
  * rtrs_clt_link_lasts - has there been a path all the time since this one was up
- * @path: path that was CONNECTED
+ * @path: path that has been CONNECTED
  *
  * Called by the path's work, inside an RCU read-side section: what is sent in the same
  * section does not go out over a later link.

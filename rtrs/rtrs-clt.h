@@ -218,7 +218,7 @@ struct rtrs_clt_path {
 	unsigned int		closed_cnt;	/* how often it became CLOSED */
 	bool			live;		/* connections exist */
 	bool			counted;	/* in rtrs_clt.nr_up */
-	unsigned int		link;		/* rtrs_clt.link_changes when it was up */
+	unsigned int		link;		/* rtrs_clt.link_changes while it is up */
 	bool			established;	/* was CONNECTED at least once */
 	bool			first_conn;	/* none was up: the server may create the session */
 	bool			give_up;	/* further attempts cannot succeed */
