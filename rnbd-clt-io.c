@@ -142,8 +142,9 @@ static blk_status_t prepare_io(struct rnbd_clt_dev *dev, struct request *rq)
 	/* Pairs with the release in rnbd_clt_dev_open(): the id comes before the state. */
 	if (smp_load_acquire(&dev->state) != RNBD_CLT_DEV_OPEN)
 		return rnbd_clt_holds(dev) ? BLK_STS_RESOURCE : BLK_STS_IOERR;
+	/* Pairs with the release in publish(): the id is not older than the opening. */
+	clt_rq->opening = smp_load_acquire(&dev->opening);
 	io.device_id = READ_ONCE(dev->device_id);
-	clt_rq->opening = READ_ONCE(dev->opening);
 	if (rnbd_op_to_wire(rq->cmd_flags, &rw))
 		return BLK_STS_NOTSUPP;
 	rnbd_put_io(&clt_rq->io, &io, rw);

@@ -192,7 +192,8 @@ static int publish(struct rnbd_clt_dev *dev, u32 device_id, u32 link_gen)
 		err = -ENODEV;
 	} else {
 		WRITE_ONCE(dev->device_id, device_id);
-		WRITE_ONCE(dev->opening, dev->opening + 1);
+		/* Pairs with the acquire in prepare_io(). */
+		smp_store_release(&dev->opening, dev->opening + 1);
 		dev->open_gen = link_gen;
 		/* Pairs with the acquire in prepare_io(). */
 		smp_store_release(&dev->state, RNBD_CLT_DEV_OPEN);
