@@ -308,10 +308,12 @@ void rnbd_clt_dev_set_size(struct rnbd_clt_dev *dev, sector_t nsectors)
 	spin_unlock(&dev->sess->lock);
 }
 
+/* Unless the link is lost again, and that may have been told already. */
 static void tell_online(struct rnbd_clt_dev *dev)
 {
 	spin_lock(&dev->sess->lock);
-	rnbd_clt_tell(dev, RNBD_CLT_TELL_ONLINE);
+	if (dev->state == RNBD_CLT_DEV_OPEN)
+		rnbd_clt_tell(dev, RNBD_CLT_TELL_ONLINE);
 	spin_unlock(&dev->sess->lock);
 }
 
