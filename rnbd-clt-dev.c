@@ -168,21 +168,28 @@ static void take_down(struct rnbd_clt_dev *dev)
 	put_disk(dev->gd);
 }
 
-/* Everything is in place: from here on the device can be unmapped by others. */
-static void set_mapped(struct rnbd_clt_dev *dev)
+/*
+ * Everything is in place: from here on the device can be unmapped by others.  If the link was
+ * lost meanwhile the block layer may have looked for partitions in vain.
+ */
+static int set_mapped(struct rnbd_clt_dev *dev)
 {
 	struct rnbd_clt_session *sess = dev->sess;
+	bool open;
 
 	spin_lock(&sess->lock);
-	WRITE_ONCE(dev->mapped, true);
-	/* It may have been changed since the disk was made. */
-	blk_queue_rq_timeout(dev->gd->queue, sess->tag_set.timeout);
-	if (dev->state == RNBD_CLT_DEV_OPEN)
+	open = dev->state == RNBD_CLT_DEV_OPEN;
+	if (open) {
+		WRITE_ONCE(dev->mapped, true);
+		/* It may have been changed since the disk was made. */
+		blk_queue_rq_timeout(dev->gd->queue, sess->tag_set.timeout);
 		rnbd_clt_tell(dev, RNBD_CLT_TELL_ONLINE);
-	else if (sess->running)		/* the link was lost meanwhile */
-		queue_work(rnbd_clt_wq, &sess->link_work);
+	}
 	spin_unlock(&sess->lock);
+	if (!open)
+		return -ECONNABORTED;
 	rnbd_clt_tell_flush(sess);
+	return 0;
 }
 
 static void log_mapped(struct rnbd_clt_dev *dev)
@@ -238,13 +245,21 @@ close:
 	return err;
 }
 
-/* The block layer has read the disk by now: it knows no partition if the link was lost. */
-static int check_still_open(const struct rnbd_clt_dev *dev)
+/* With the disk there: give it its names, and to its users. */
+static int show(struct rnbd_clt_dev *dev)
 {
-	if (READ_ONCE(dev->state) == RNBD_CLT_DEV_OPEN)
-		return 0;
-	rnbd_clt_log(pr_err, dev, "map_device: was closed meanwhile\n");
-	return -ECONNABORTED;
+	int err;
+
+	err = rnbd_clt_links_add(dev);
+	if (err)
+		return err;
+	log_mapped(dev);
+	err = set_mapped(dev);
+	if (err) {
+		rnbd_clt_log(pr_err, dev, "map_device: was closed meanwhile\n");
+		rnbd_clt_links_remove(dev);
+	}
+	return err;
 }
 
 static int map_over(struct rnbd_clt_session *sess, const struct rnbd_clt_map_opts *opts)
@@ -260,17 +275,12 @@ static int map_over(struct rnbd_clt_session *sess, const struct rnbd_clt_map_opt
 	err = bring_up(dev);
 	if (err)
 		goto remove;
-	err = check_still_open(dev);
-	if (!err)
-		err = rnbd_clt_links_add(dev);
+	err = show(dev);
 	if (err) {
 		set_unmapped(dev);
 		take_down(dev);
-		return err;
 	}
-	log_mapped(dev);
-	set_mapped(dev);
-	return 0;
+	return err;
 
 remove:
 	remove(dev);

@@ -25,15 +25,17 @@
  * rnbd_clt_holds() - may a request of a device wait that cannot be sent now?
  * @dev: device
  *
- * Nobody has asked for what is read while the device is being mapped, and who maps can
- * try again.
+ * Who maps a device waits for a path as long as the link is not given up, and no longer:
+ * nobody else has asked for what is read then, and the mapping can be tried again.
  *
  * Context: any.
  * Return: true until the hold time of a lost link is over.
  */
 bool rnbd_clt_holds(const struct rnbd_clt_dev *dev)
 {
-	return READ_ONCE(dev->sess->hold_ms) && READ_ONCE(dev->mapped) &&
+	if (!READ_ONCE(dev->mapped))
+		return READ_ONCE(dev->state) == RNBD_CLT_DEV_OPEN;
+	return READ_ONCE(dev->sess->hold_ms) &&
 	       READ_ONCE(dev->hold) != RNBD_CLT_HOLD_OVER &&
 	       READ_ONCE(dev->state) != RNBD_CLT_DEV_UNMAPPED;
 }
