@@ -41,6 +41,8 @@
 /* How often a polled request is polled for when it times out, about 1 ms apart. */
 #define LATE_POLLS		20
 
+#define QUEUE_GONE_MS		10	/* between two looks for queues of disks that go late */
+
 /**
  * struct rnbd_clt_queue - a hardware queue of a device (or of the admin queue)
  * @clt: session of the transport
@@ -452,15 +454,30 @@ void rnbd_clt_queues_stop(struct rnbd_clt_session *sess)
 	blk_mq_destroy_queue(sess->admin_q);
 }
 
+static bool has_queues(struct blk_mq_tag_set *set)
+{
+	bool has;
+
+	mutex_lock(&set->tag_list_lock);
+	has = !list_empty(&set->tag_list);
+	mutex_unlock(&set->tag_list_lock);
+	return has;
+}
+
 /**
  * rnbd_clt_queues_free() - undo rnbd_clt_queues_create()
  * @sess: session, stopped
+ *
+ * The queue of a disk that could not be added leaves the tag set with the last reference
+ * to the disk.  Whoever looks through the disks of the machine may have one for a moment.
  *
  * Context: may sleep.
  */
 void rnbd_clt_queues_free(struct rnbd_clt_session *sess)
 {
 	blk_put_queue(sess->admin_q);
+	while (has_queues(&sess->tag_set))
+		msleep(QUEUE_GONE_MS);
 	blk_mq_free_tag_set(&sess->tag_set);
 }
 
