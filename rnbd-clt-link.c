@@ -440,7 +440,6 @@ static bool close_unknown(struct rnbd_clt_dev *dev)
 void rnbd_clt_dev_unknown_work(struct work_struct *work)
 {
 	struct rnbd_clt_dev *dev = container_of(work, struct rnbd_clt_dev, unknown_work);
-	unsigned int noio = memalloc_noio_save();
 
 	/* whoever opens it again, by remap_device, tells so after us */
 	mutex_lock(&dev->ctl_lock);
@@ -449,5 +448,4 @@ void rnbd_clt_dev_unknown_work(struct work_struct *work)
 		rnbd_clt_log(pr_err, dev, "closed by the server\n");
 	}
 	mutex_unlock(&dev->ctl_lock);
-	memalloc_noio_restore(noio);
 }

@@ -89,10 +89,10 @@ struct rnbd_srv_dev {
  * @io_ref: running I/O, and one until the mapping is stopped; not a lifetime
  * @bdev: block device of @file
  * @mode: access mode; changed under rnbd_srv_dev_lock, read without
+ * @waiting: number of I/O requests on @wq
  * @id: device id, set before the mapping can be found
  * @sess: session, valid as long as the mapping is attached or running I/O
  * @dev: exported device, while attached
- * @waiting: I/O on @wq
  * @file: open block device
  * @wq: ordered; brings I/O to the block device that this one had no room for
  * @kobj: directory sessions/<session>; the only reference count, its release frees
