@@ -54,6 +54,17 @@ paths_are() { [ "$(paths_connected)" = "$1" ]; }
 # path_do PATH ACTION: write 1 to reconnect, disconnect or remove_path; prints OK or an errno.
 path_do() { errno_of write "$(clt_path "$1")/$2" 1; }
 
+# path_try PATH: "reconnect", and again as long as it meets an attempt that the client makes by itself.
+path_try() {
+	local n err
+	for ((n = 0; n < 100 * LAB_SLOW; n++)); do
+		err=$(path_do "$1" reconnect)
+		[ "$err" = EBUSY ] || break
+		sleep 0.1
+	done
+	echo "$err"
+}
+
 # add_path PATH: prints OK or an errno.
 add_path() { errno_of write "$RTRS_CLT/$RNBD_SESS/add_path" "$(path_name "$1")"; }
 

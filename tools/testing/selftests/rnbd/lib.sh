@@ -88,27 +88,28 @@ _quote() { # OUTPUT: as diagnostics
 # check NAME CMD...: one result; ok if CMD succeeds. The scenario goes on either way. CMD runs in
 # a subshell: what it assigns is lost.
 check() {
-	local name=$1 out
+	local name=$1 out err=0
 	shift
-	if out=$("$@" 2>&1); then
-		_quote "$out"
+	out=$("$@" 2>&1) || err=$?
+	_quote "$out"
+	if [ $err = 0 ]; then
 		test_ok "$name"
 	else
-		test_fail "$name" "status $? of: $*"
-		_quote "$out"
+		test_fail "$name" "status $err of: $*"
 	fi
 }
 
 # check_fails NAME CMD...: ok if CMD fails.
 check_fails() {
-	local name=$1 out
+	local name=$1 out err=0
 	shift
-	if out=$("$@" 2>&1); then
+	out=$("$@" 2>&1) || err=$?
+	_quote "$out"
+	if [ $err = 0 ]; then
 		test_fail "$name" "succeeded: $*"
 	else
 		test_ok "$name"
 	fi
-	_quote "$out"
 }
 
 # check_equal NAME WANT GOT: ok if both texts are the same.

@@ -62,6 +62,7 @@ class Report:
     booted: float = None
     status: int = None
     ended: bool = False
+    remark: str = ""            # the latest "# " line since the last result
     left: list = dataclasses.field(default_factory=list)
     passed: int = 0
     failed: list = dataclasses.field(default_factory=list)
@@ -69,12 +70,14 @@ class Report:
 
     def result_line(self, line):
         """Count a KTAP result; nested ones are indented and counted by their parent."""
+        if line.startswith("# "):
+            self.remark = "" if line.startswith("# ---") else line[2:]
         found = re.match(r"(not )?ok (\d+) ?(.*)", line)
         if not found:
             return
-        name = found[3]
+        name, why, self.remark = found[3], self.remark, ""
         if found[1]:
-            self.failed.append(name)
+            self.failed.append(f"{name} ({why})" if why else name)
         elif re.search(r"# SKIP", name):
             self.skipped.append(name)
         else:

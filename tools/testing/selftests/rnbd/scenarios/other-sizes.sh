@@ -25,7 +25,7 @@ more_refusals() { [ "$(refusals)" -gt "$1" ]; }
 stays_down() { # NAME REFUSALS: the server with other sizes is there; so many were logged before
 	check "$1-is-noticed" wait_for 30 more_refusals "$2"
 	check "$1-path-is-down" path_is 0 disconnected
-	check_equal "$1-reconnect-fails" ENOTCONN "$(path_do 0 reconnect)"
+	check_equal "$1-reconnect-fails" ENOTCONN "$(path_try 0)"
 	check_equal "$1-closed" closed "$(rnbd_attr "$disk" state)"
 	check_equal "$1-io-fails" EIO "$(errno_of pread "/dev/$disk" 0 4096 direct)"
 }
