@@ -25,6 +25,7 @@ begin() {
 fill() {
 	local n
 	stop
+	rm -f "$LAB_TMP"/slow.*
 	for ((n = 0; n < nr; n++)); do begin "slow.$n" "$2" "$slow" $((n * 65536)); done
 	check "$1-all-are-under-way" wait_for 20 under_way "$slow" $nr
 	check "$1-disk-is-full" wait_for 10 under_way "${loop#/dev/}" 4
@@ -40,8 +41,8 @@ fast_io() { # NAME OP: one result
 rxe_up 2
 load_rnbd_server
 load_rnbd_client
-dm=$(dm_up rnbd-busy "0 32768 linear $(null_blk_up 16) 0")
-modprobe -q loop || :
+# a file can be written with zeros, so a loop device over it knows discard, and one over that, too
+dm=$(dm_up rnbd-busy "0 32768 linear $(loop_up 16) 0")
 # direct I/O: no page cache may answer while the disk below stands still
 loop=$(losetup -f --direct-io=on --show "$dm")
 _undo_later losetup -d "$loop"
@@ -64,6 +65,20 @@ for op in pread pwrite; do
 	check "$op-all-end" wait_for 20 all_ended
 	check_equal "$op-all-are-done" "$nr OK" "$(errnos)"
 done
+
+test_start "what may be split: discard"
+check_equal "discard-one-path" OK "$(path_do 1 disconnect)"
+nr=4 fill discard pread
+# by force, that is without looking at the disk first
+blkdiscard -f -o 8M -l 4M "/dev/$slow" && touch "$LAB_TMP/discarded" &
+check "discard-is-under-way" wait_for 10 under_way "$slow" 5
+fast_io "discard-other-disk" pread
+check_equal "discard-none-has-ended" 0 "$(ended)"
+check "discard-has-not-ended" test ! -e "$LAB_TMP/discarded"
+go_on
+check "discard-ends" wait_for 20 test -e "$LAB_TMP/discarded"
+check_equal "discard-all-are-done" "4 OK" "$(errnos)"
+check_equal "discard-other-path-again" OK "$(path_do 1 reconnect)"
 
 test_start "the end of a path"
 fill path pread
