@@ -196,13 +196,12 @@ void rtrs_clt_lone_put(struct rtrs_clt_path *path)
 int rtrs_clt_lone_check(struct rtrs_clt_path *path)
 {
 	struct rtrs_clt *clt = path->clt;
-	int err = 0;
 
 	spin_lock(&clt->link_lock);
-	if (path->first_conn && (clt->nr_up || (!path->conn.ext_use && clt->lone_path != path)))
-		err = -EAGAIN;
+	path->in_doubt = path->first_conn &&
+			 (clt->nr_up || (!path->conn.ext_use && clt->lone_path != path));
 	spin_unlock(&clt->link_lock);
-	return err;
+	return path->in_doubt ? -EAGAIN : 0;
 }
 
 /**

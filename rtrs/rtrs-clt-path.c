@@ -158,8 +158,8 @@ static bool is_duplicate(struct rtrs_clt_path *path)
 	return found;
 }
 
-/* -EAGAIN: the server has not yet let go of a path of these addresses that was removed. */
-static int add_once(struct rtrs_clt *clt, const struct rtrs_addr_pair *addrs)
+/* @again: the attempt is in doubt, or a removed path of these addresses is not yet forgotten there. */
+static int add_once(struct rtrs_clt *clt, const struct rtrs_addr_pair *addrs, bool *again)
 {
 	struct rtrs_clt_path *path;
 	int err;
@@ -175,8 +175,7 @@ static int add_once(struct rtrs_clt *clt, const struct rtrs_addr_pair *addrs)
 		goto put_path;
 	}
 	err = first_connect(path);
-	if (err == -EEXIST && !is_duplicate(path))
-		err = -EAGAIN;
+	*again = (err == -EAGAIN && path->in_doubt) || (err == -EEXIST && !is_duplicate(path));
 	if (err)
 		rtrs_clt_path_destroy(path);
 put_path:
@@ -199,13 +198,15 @@ int rtrs_clt_path_add(struct rtrs_clt *clt, const struct rtrs_addr_pair *addrs)
 	int err;
 
 	for (tries = 0; tries < ADD_TRIES; tries++) {
-		err = add_once(clt, addrs);
-		if (err != -EAGAIN)
-			return err;
+		bool again = false;
+
+		err = add_once(clt, addrs, &again);
+		if (!again)
+			break;
 		if (msleep_interruptible(ADD_PAUSE_MS))
 			return -ERESTARTSYS;
 	}
-	return -EEXIST;
+	return err;
 }
 
 /**

@@ -221,6 +221,7 @@ struct rtrs_clt_path {
 	unsigned int		link;		/* rtrs_clt.link_changes while it is up */
 	bool			established;	/* was CONNECTED at least once */
 	bool			first_conn;	/* none was up: the server may create the session */
+	bool			in_doubt;	/* says nothing about the next attempt */
 	bool			give_up;	/* further attempts cannot succeed */
 	u32			mr_pages;	/* of a registration */
 	unsigned long		settled_at;	/* jiffies: not earlier even in a hurry */

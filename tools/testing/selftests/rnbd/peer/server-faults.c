@@ -53,6 +53,7 @@ static const struct fault accept_faults[] = {
 	{ "accept-cut", "12.3", "ECONNRESET", .act = ACT_CUT },
 	{ "accept-cid1-cut", "12.3", "ECONNRESET", .cid = 1, .act = ACT_CUT },
 	{ "reject-enxio", "2.4", "ENXIO", REJECT(-6) },
+	{ "reject-eagain", "2.4", "EAGAIN", REJECT(-11) },
 	{ "reject-ebusy", "2.5", "EBUSY", REJECT(-16) },
 	{ "reject-eexist", "2.5", "EEXIST", REJECT(-17) },
 	{ "reject-cid1", "2.4", "ENOMEM", .cid = 1, REJECT(-12) },
