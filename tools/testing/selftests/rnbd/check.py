@@ -183,7 +183,7 @@ def mishap(run, results):
     """What went wrong with a failed run if it was the lab's machinery, else None."""
     if results_lost(run):
         return "its results were not heard"
-    if run.boot_hung:
+    if run.boot_hung or any(r.booted is None and not r.killed for r in run.lives):
         return "a guest did not boot"
     logs = [path.read_text(errors="replace") for path in results.glob("*.log")]
     if any(map(soft_roce_tripped, logs)):
@@ -226,7 +226,7 @@ def negative_check(kernels, name, results):
         kernels.get(name)   # its time is not the check's
         return run_command([LAB / "negative.py", "--kernel", name, "--results",
                             results / f"lab-negative@{name}"],
-                           results / f"lab-negative@{name}", 400, kernels.clock)
+                           results / f"lab-negative@{name}", 800, kernels.clock)
     return Check(f"lab-negative@{name}", 1, run, emulated=not scenario.is_uml(name))
 
 

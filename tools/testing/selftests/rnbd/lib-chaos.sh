@@ -16,12 +16,12 @@ EVENT=0 # number of the present one
 # --- events of the client -------------------------------------------------------------------------
 
 is_ok() { [ "$1" = OK ] || { note "$1" && return 1; }; }
-chaos_reconnect() { is_ok "$(path_do $((RANDOM % 2)) reconnect)"; }
+chaos_reconnect() { is_ok "$(path_up $((RANDOM % 2)))"; }
 chaos_disconnect() {
 	local link=$((RANDOM % 2))
 	is_ok "$(path_do $link disconnect)"
 	sleep 0.$((RANDOM % 10))
-	is_ok "$(path_do $link reconnect)"
+	is_ok "$(path_up $link)"
 }
 
 # The RDMA device of one link goes and comes, or both at once.

@@ -151,7 +151,7 @@ reconnect_case() {
 	got="$(path_do 0 reconnect), $(paths_connected) left, $(read_errno)"
 	verdict "$1-again" "ENOTCONN, 1 left, OK" "$got"
 	ask honest
-	check_equal "$1-again-then-honest" "OK 2" "$(path_do 0 reconnect) $(paths_connected)"
+	check_equal "$1-again-then-honest" "OK 2" "$(path_try 0) $(paths_connected)"
 }
 
 # reopen_case NAME: the link comes back, but the device cannot be used until it is opened again.
@@ -180,7 +180,8 @@ killed_case() {
 	check "$1-killed-ends" wait_for 5 eval "! kill -0 $waiter"
 	ask honest
 	check_equal "$1-killed-disconnect" OK "$(path_do 0 disconnect)"
-	check_equal "$1-killed-reconnect" "OK OK" "$(path_do 0 reconnect) $(read_errno)"
+	check_equal "$1-killed-reconnect" OK "$(path_do 0 reconnect)"
+	check "$1-killed-works" wait_for 10 recovered 1
 	unmap_disk
 }
 
@@ -252,7 +253,7 @@ given_up_case() {
 	check "$1-is-given-up" wait_for 20 log_has "<a@$RNBD_SESS> may stay open on the server"
 	check "$1-the-link-was-lost-twice" wait_for 20 losses_are 2
 	check "$1-the-other-is-open" wait_for 20 state_is "$b" open
-	check_fails "$1-and-no-more" within 3 losses_are 3
+	check_fails "$1-and-no-more" within 5 losses_are 3
 	check_equal "$1-the-other-works" OK "$(errno_of pread "/dev/$b" 0 4096 direct)"
 	ask fired 0
 	verdict "$1" "$2" "$reply"
@@ -419,7 +420,7 @@ fuzz() {
 # hostile_up: links, the client, the server.
 hostile_up() {
 	rxe_up 2
-	modprobe rtrs_client request_timeout_ms=1000 reconnect_delay_ms=1000
+	modprobe rtrs_client request_timeout_ms=1500 reconnect_delay_ms=1000
 	path_pairs_start
 	load_rnbd_client
 	server_up

@@ -65,6 +65,17 @@ path_try() {
 	echo "$err"
 }
 
+# path_up PATH: path_try; OK also if that attempt fails, as it does when the server still has the path
+# from before, and one of those behind it succeeds.
+path_up() {
+	local err
+	err=$(path_try "$1")
+	if [ "$err" = ENOTCONN ] && wait_for 30 path_is "$1" connected >/dev/null; then
+		err=OK
+	fi
+	echo "$err"
+}
+
 # add_path PATH: prints OK or an errno.
 add_path() { errno_of write "$RTRS_CLT/$RNBD_SESS/add_path" "$(path_name "$1")"; }
 

@@ -20,8 +20,10 @@ module_loaded() { [ -d "/sys/module/$1" ]; }
 # unload MODULE [SECONDS]: remove one module; busy is retried for SECONDS (default 10).
 unload() {
 	module_loaded "$1" || return 0
-	wait_for "${2:-10}" timeout 60 rmmod "$1"
+	wait_for "${2:-10}" _rmmod "$1"
 }
+# rmmod that was given up may come to its end all the same
+_rmmod() { ! module_loaded "$1" || timeout $((60 * LAB_SLOW)) rmmod "$1"; }
 
 # rnbd_disks: names of all mapped disks, one a line.
 rnbd_disks() {

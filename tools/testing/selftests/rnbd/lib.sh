@@ -170,13 +170,15 @@ now_ms() {
 	echo "$((10#$up * 10))"
 }
 
-# wait_for SECONDS CMD...: poll until CMD succeeds; fails after SECONDS.
+# wait_for SECONDS CMD...: poll until CMD succeeds; fails after SECONDS, not without a look behind that.
 wait_for() {
-	local limit=$(($1 * LAB_SLOW)) end
+	local limit=$(($1 * LAB_SLOW)) end last
 	shift
 	end=$(($(now_ms) + limit * 1000))
-	until "$@" >/dev/null 2>&1; do
-		if [ "$(now_ms)" -ge "$end" ]; then
+	while :; do
+		last=$(($(now_ms) >= end))
+		! "$@" >/dev/null 2>&1 || return 0
+		if [ $last = 1 ]; then
 			note "not within $limit s: $*"
 			return 1
 		fi

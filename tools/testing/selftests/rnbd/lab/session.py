@@ -24,7 +24,7 @@ import time
 import klog
 from guest import Guest
 
-GRACE_AFTER_FAILURE = 5     # seconds the other guests get once one has failed
+GRACE_AFTER_FAILURE = 15    # seconds the other guests get once one has failed
 BOOT_TIME = 90              # seconds until a guest must have come as far as the scenario
 DUMP_TIME = 3               # seconds for a stuck guest to write its task states to the log
 KTAP_SKIP = 4

@@ -282,6 +282,7 @@ static const char *unknown_imm(void)
 	static const unsigned int types[] = { 1, 2, 3, 7, 10, 15 };
 	struct path *path;
 	unsigned int i, lost = 0;
+	const char *why;
 	uint64_t end;
 
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -289,10 +290,10 @@ static const char *unknown_imm(void)
 		con_send_imm(&path->con[i % 3], types[i] << 28 | 1);
 		for (end = now_ms() + 300; now_ms() < end && !path_is_lost(path);)
 			pump();
-		if (!path_is_lost(path))
-			TRY(rnbd_sess_info(path, 2, NULL));
-		else
-			lost++;
+		why = path_is_lost(path) ? NULL : rnbd_sess_info(path, 2, NULL);
+		if (why && !path_is_lost(path))
+			return why;
+		lost += path_is_lost(path);
 		TRY(path->complaint[0] ? path->complaint : NULL);
 		path_free(path);
 	}
@@ -410,22 +411,19 @@ const struct test hostile_tests[] = {
 static const char *silence(void)
 {
 	struct path *silent, *half = fresh_path();
-	uint64_t start;
+	uint64_t start = now_ms(), took;
 
 	TRY(ready_path(&silent));
 	silent->silent = true;
 	TRY(path_cons(half));
-	start = now_ms();
-	while (now_ms() < start + 11000)
-		pump();
-	EXPECT(!path_is_lost(silent), "the silent path went after less than 11 s");
-	TRY(path_wait_lost(silent, 9000));
-	printf("# the silent path is gone after %llu ms\n", (unsigned long long)(now_ms() - start));
-	while (now_ms() < start + 28000)
-		pump();
-	EXPECT(!path_is_lost(half), "the half-open path went after less than 28 s");
-	TRY(path_wait_lost(half, 12000));
-	printf("# both are gone after %llu ms\n", (unsigned long long)(now_ms() - start));
+	TRY(path_wait_lost(silent, 60000));
+	took = now_ms() - start;
+	printf("# the silent path is gone after %llu ms\n", (unsigned long long)took);
+	EXPECT(took > 11000, "the silent path went after less than 11 s");
+	TRY(path_wait_lost(half, 60000));
+	took = now_ms() - start;
+	printf("# both are gone after %llu ms\n", (unsigned long long)took);
+	EXPECT(took > 28000, "the half-open path went after less than 28 s");
 	return NULL;
 }
 
@@ -472,7 +470,7 @@ static const char *change_stable(void)
 	struct path *path;
 
 	TRY(change_in_flight(&path, env.stable));
-	return path_wait_lost(path, 700);	/* the answer comes later */
+	return path_wait_lost(path, 2000);	/* the answer comes later */
 }
 
 const struct test stable_tests[] = {

@@ -251,18 +251,19 @@ static const char *io_message_lengths(void)
 	return NULL;
 }
 
-/* Twice as long as three heartbeats of the server: both sides must hear each other. */
+/* Two heartbeats of each side: both must hear each other. */
 static const char *heartbeats(void)
 {
-	uint64_t end = now_ms() + 11500;
+	uint64_t start = now_ms();
 	struct path *path;
 
 	TRY(ready_path(&path));
-	while (now_ms() < end && !path_is_lost(path))
+	while (!(path->hb_in >= 2 && path->hb_sent >= 2 && path->hb_acked == path->hb_sent) &&
+	       now_ms() < start + 60000 && !path_is_lost(path))
 		pump();
 	EXPECT(!path_is_lost(path), "path lost");
 	EXPECT(!path->complaint[0], "%s", path->complaint);
-	EXPECT(path->hb_in >= 2, "%u heartbeats in 11.5 s", path->hb_in);
+	EXPECT(path->hb_in >= 2, "%u heartbeats in a minute", path->hb_in);
 	EXPECT(path->hb_acked == path->hb_sent && path->hb_sent >= 2, "%u of %u answered",
 	       path->hb_acked, path->hb_sent);
 	return path_disconnect(path);

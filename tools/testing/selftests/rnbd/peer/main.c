@@ -87,9 +87,7 @@ const char *ready_dev(struct path **path, struct dev *dev)
 {
 	TRY(ready_path(path));
 	TRY(rnbd_sess_info(*path, 2, NULL));
-	TRY(rnbd_open(*path, env.dev, RNBD_RW, dev));
-	EXPECT(!dev->err, "OPEN: errno %d", dev->err);
-	return NULL;
+	return rnbd_open_again(*path, env.dev, dev);
 }
 
 static void free_all_but_good(void)

@@ -59,7 +59,7 @@ late_neighbour() {
 	check "late-neighbour-unreachable" test ! -s "$LAB_TMP/late"
 	link_netem 0
 	start=$(now_ms)
-	check "late-neighbour-mapped" wait_for 15 test -s "$LAB_TMP/late"
+	check "late-neighbour-mapped" wait_for 40 test -s "$LAB_TMP/late"
 	note "reachable -> mapped: $(since "$start") ms"
 	wait $pid
 	check "late-neighbour-unmap" rnbd_unmap "$(<"$LAB_TMP/late")"
@@ -74,7 +74,7 @@ client() {
 	late_neighbour
 	disk=$(rnbd_map "$(path_args 0 1)" device_path=/dev/nullb0)
 	under well 200
-	under late 60 delay 150ms
+	under late 60 delay 50ms
 	under twice 200 duplicate 5%
 	check_equal "no-path-was-lost" 0 "$(losses)"
 	case $(uname -r) in

@@ -78,7 +78,7 @@ check "discard-has-not-ended" test ! -e "$LAB_TMP/discarded"
 go_on
 check "discard-ends" wait_for 20 test -e "$LAB_TMP/discarded"
 check_equal "discard-all-are-done" "4 OK" "$(errnos)"
-check_equal "discard-other-path-again" OK "$(path_do 1 reconnect)"
+check_equal "discard-other-path-again" OK "$(path_up 1)"
 
 test_start "the end of a path"
 fill path pread
@@ -89,7 +89,7 @@ go_on
 check "path-all-end" wait_for 20 all_ended
 check_equal "path-all-are-done" "$nr OK" "$(errnos)"
 check "path-is-gone-on-the-server" wait_for 20 gone "$(srv_path 0)"
-check_equal "path-comes-back" OK "$(path_do 0 reconnect)"
+check_equal "path-comes-back" OK "$(path_up 0)"
 
 test_start "closed by the server's administrator"
 fill close pread

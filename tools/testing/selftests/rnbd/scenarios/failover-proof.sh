@@ -318,10 +318,10 @@ timed_out() { # NAME [KNOB]
 	# twice that is how long the third path may take
 	errno_of write "$RTRS_CLT/$RNBD_SESS/request_timeout_ms" \
 		$((LAB_SLOW > 1 ? 16000 : 8000)) >/dev/null
-	stuck_in_disk old
 	path_1_back
 	path_do 2 reconnect >/dev/null
-	check "$name-three-paths" paths_lost 0
+	check "$name-three-paths" wait_for 60 paths_lost 0
+	stuck_in_disk old
 	check "$name-two-are-given-up" wait_for 60 paths_lost 2
 	if [ $# = 0 ]; then
 		check_fails "$name-waits-for-the-old-copy" within 8 ended old

@@ -55,15 +55,16 @@ answer() {
 	local before
 	test_start "an answer gets lost"
 	before=$(lost)
-	sess_attr request_timeout_ms 2000
+	sess_attr request_timeout_ms $((4000 * LAB_SLOW))
 	fault answer 1
 	check_equal "answer-read" OK "$(timed read_it)"
 	check_equal "answer-has-happened" 0 "$(fault_left answer)"
 	note "read after $(<"$LAB_TMP/took") ms"
-	check "answer-sent-again-in-time" took 1500 15000
+	check "answer-sent-again-in-time" took 3500 $((30000 * LAB_SLOW))
 	check "answer-path-was-lost" wait_for 20 lost_more "$before"
 	check "answer-paths-are-back" wait_for 20 paths_are 2
 	fault_end answer
+	sess_attr request_timeout_ms 30000
 }
 
 failed_over() { cut -d' ' -f6 "$(clt_path 0)/stats/rdma"; }
@@ -73,14 +74,14 @@ queue_full_again() {
 	local writer before
 	before=$(failed_over)
 	test_start "no room on the next path"
-	sess_attr request_timeout_ms $((10000 * LAB_SLOW)) # more than the delay
+	sess_attr request_timeout_ms $((40000 * LAB_SLOW)) # more than the delay
 	check_equal "next-path-off" OK "$(path_do 1 disconnect)"
-	echo $((2000 * LAB_SLOW)) >"$FAULTS/delay_ms"
+	echo $((8000 * LAB_SLOW)) >"$FAULTS/delay_ms"
 	fault delay 1
 	write_it >"$LAB_TMP/written" &
 	writer=$!
 	check "next-path-request-is-delayed" wait_for 20 all_happened delay
-	check_equal "next-path-on" OK "$(path_do 1 reconnect)"
+	check_equal "next-path-on" OK "$(path_up 1)"
 	fault queue_full 3
 	check_equal "next-path-first-one-lost" OK "$(path_do 0 disconnect)"
 	wait "$writer"
@@ -88,8 +89,8 @@ queue_full_again() {
 	check_equal "next-path-failed-over" $((before + 1)) "$(failed_over)"
 	fault_end queue_full
 	fault_end delay
-	sess_attr request_timeout_ms 2000
-	check_equal "next-path-first-one-again" OK "$(path_do 0 reconnect)"
+	sess_attr request_timeout_ms 30000
+	check_equal "next-path-first-one-again" OK "$(path_up 0)"
 }
 
 heartbeat() {
@@ -115,18 +116,21 @@ delay() {
 	local before
 	test_start "a request is delayed"
 	before=$(lost)
+	sess_attr request_timeout_ms $((5000 * LAB_SLOW))
 	echo 700 >"$FAULTS/delay_ms"
 	fault delay 1
 	check_equal "delay-read" OK "$(timed read_it)"
-	check "delay-has-its-time" took 700 2000
+	check "delay-has-its-time" took 700 $((4000 * LAB_SLOW))
 	check_equal "delay-no-path-lost" "0 $before" "$(fault_left delay) $(lost)"
-	echo 5000 >"$FAULTS/delay_ms"
+	# more than one time-out and less than two, each of which comes a second late
+	echo $((8000 * LAB_SLOW)) >"$FAULTS/delay_ms"
 	fault delay 1
 	check_equal "delay-longer-than-a-request-may-take" OK "$(timed read_it)"
 	note "read after $(<"$LAB_TMP/took") ms"
 	check "delay-path-was-lost" wait_for 20 lost_more "$before"
 	check "delay-paths-are-back" wait_for 20 paths_are 2
 	fault_end delay
+	sess_attr request_timeout_ms 30000
 }
 
 comes_back() { all_happened enter && paths_are 1; } # condition
@@ -136,7 +140,8 @@ comes_back() { all_happened enter && paths_are 1; } # condition
 enter() {
 	local n first=0
 	test_start "a path comes later than it could"
-	echo $((4000 * LAB_SLOW)) >"$FAULTS/delay_ms"
+	sess_attr request_timeout_ms $((60000 * LAB_SLOW))
+	echo $((8000 * LAB_SLOW)) >"$FAULTS/delay_ms"
 	fault enter 1
 	fault delay 1
 	for n in 0 1; do echo 1 >"$(srv_path $n)/disconnect"; done
@@ -145,12 +150,12 @@ enter() {
 	check "enter-request-is-delayed" wait_for 20 all_happened delay
 	check_equal "enter-and-is-lost-again" OK "$(path_do $first disconnect)"
 	check_equal "enter-not-open" closed "$(rnbd_attr "$disk" state)"
-	check "enter-other-path" wait_for 20 paths_are 1
+	check "enter-other-path" wait_for 30 paths_are 1
 	check "enter-open" wait_for 10 state_is "$disk" open
 	fault_end enter
 	fault_end delay
 	check_equal "enter-read" OK "$(read_it)"
-	check_equal "enter-first-path-again" OK "$(path_do $first reconnect)"
+	check_equal "enter-first-path-again" OK "$(path_up $first)"
 	check "enter-paths-are-back" wait_for 20 paths_are 2
 }
 
@@ -159,10 +164,10 @@ enter() {
 fail_over() {
 	local writer ender moved
 	test_start "what a lost link has left while the next one is up"
-	sess_attr request_timeout_ms $((30000 * LAB_SLOW))
+	sess_attr request_timeout_ms $((60000 * LAB_SLOW))
 	moved=$(failed_over)
 	check_equal "fail-over-one-path" OK "$(path_do 1 disconnect)"
-	echo $((4000 * LAB_SLOW)) >"$FAULTS/delay_ms"
+	echo $((10000 * LAB_SLOW)) >"$FAULTS/delay_ms"
 	fault answer 1
 	fault fail_over 1
 	write_it >"$LAB_TMP/.written" && mv "$LAB_TMP/.written" "$LAB_TMP/written-late" &
@@ -172,7 +177,7 @@ fail_over() {
 	ender=$!
 	check "fail-over-is-late" wait_for 20 all_happened fail_over
 	check "fail-over-server-has-forgotten" wait_for 20 server_idle
-	check_equal "fail-over-next-link" OK "$(path_do 1 reconnect)"
+	check_equal "fail-over-next-link" OK "$(path_up 1)"
 	check "fail-over-open" wait_for 20 state_is "$disk" open
 	check "fail-over-has-not-ended" test ! -e "$LAB_TMP/written-late"
 	check_equal "fail-over-other-io-meanwhile" OK "$(read_it)"
@@ -183,8 +188,8 @@ fail_over() {
 	check_equal "fail-over-still-open" open "$(rnbd_attr "$disk" state)"
 	fault_end answer
 	fault_end fail_over
-	check_equal "fail-over-first-path-again" OK "$(path_do 0 reconnect)"
-	sess_attr request_timeout_ms 2000
+	check_equal "fail-over-first-path-again" OK "$(path_up 0)"
+	sess_attr request_timeout_ms 30000
 }
 
 # The disk is there, and the block layer reads its partition table: nobody waits for that to be
@@ -193,28 +198,28 @@ scan() {
 	local other
 	test_start "the link is lost while a new disk is looked at"
 	other=$(null_blk_up 16)
-	sess_attr request_timeout_ms $((30000 * LAB_SLOW))
+	sess_attr request_timeout_ms $((60000 * LAB_SLOW))
 	check_equal "scan-one-path" OK "$(path_do 1 disconnect)"
-	echo $((8000 * LAB_SLOW)) >"$FAULTS/delay_ms"
+	echo $((16000 * LAB_SLOW)) >"$FAULTS/delay_ms"
 	echo 2 >"$FAULTS/delay/interval" # behind OPEN
 	fault delay 1
 	{ errno_of write "$MAP_DEVICE" "$(map_text "device_path=$other")"; } >"$LAB_TMP/.mapped" &&
 		mv "$LAB_TMP/.mapped" "$LAB_TMP/mapped" &
 	check "scan-is-delayed" wait_for 20 all_happened delay
 	check_equal "scan-link-lost" OK "$(path_do 0 disconnect)"
-	check "scan-map-ends" wait_for 6 test -e "$LAB_TMP/mapped"
+	check "scan-map-ends" wait_for 12 test -e "$LAB_TMP/mapped"
 	check_equal "scan-map-fails" ECONNABORTED "$(<"$LAB_TMP/mapped")"
 	check_equal "scan-nothing-is-left" "$disk" "$(rnbd_disks)"
 	echo 1 >"$FAULTS/delay/interval"
 	fault_end delay
-	check "scan-server-is-done-with-it" wait_for 20 server_idle
-	check_equal "scan-first-path-again" OK "$(path_do 0 reconnect)"
-	check_equal "scan-second-path-again" OK "$(path_do 1 reconnect)"
+	check "scan-server-is-done-with-it" wait_for 30 server_idle
+	check_equal "scan-first-path-again" OK "$(path_up 0)"
+	check_equal "scan-second-path-again" OK "$(path_up 1)"
 	check "scan-the-other-is-open" wait_for 20 state_is "$disk" open
 	other=$(rnbd_map "device_path=$other")
 	check_equal "scan-map-again" OK "$(errno_of pread "/dev/$other" 0 4096 direct)"
 	check "scan-unmap" rnbd_unmap "$other"
-	sess_attr request_timeout_ms 2000
+	sess_attr request_timeout_ms 30000
 }
 
 # Answers and revocations wait for room in the send queue, of paths that come and go.
@@ -238,7 +243,7 @@ credits() {
 	check "credits-paths" paths_are 2
 	fault_end credits
 }
-again() { path_do "$1" disconnect >/dev/null; path_do "$1" reconnect; }
+again() { path_do "$1" disconnect >/dev/null; path_up "$1"; }
 
 rxe_up 2
 null=$(null_blk_up 64)

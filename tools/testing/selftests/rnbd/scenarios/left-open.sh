@@ -51,7 +51,7 @@ client() {
 	check_equal "path-0-closes" OK "$(path_do 0 disconnect)"
 	check "closed" wait_for 20 state_is "$b" closed
 	check "unmap-without-a-link" rnbd_unmap "$a"
-	check_equal "path-0-is-back" OK "$(path_do 0 reconnect)"
+	check_equal "path-0-is-back" OK "$(path_up 0)"
 	check "open-again" wait_for 20 state_is "$b" open
 	order server look
 	check "fio" fio_verify "/dev/$b" randwrite 4k-32k 16 1 100
@@ -61,7 +61,7 @@ client() {
 	check_equal "path-0-closes-again" OK "$(path_do 0 disconnect)"
 	check "closed-again" wait_for 20 state_is "$b" closed
 	check "unmap-without-a-link-again" rnbd_unmap "$a"
-	check_equal "path-0-is-back-again" OK "$(path_do 0 reconnect)"
+	check_equal "path-0-is-back-again" OK "$(path_up 0)"
 	a=$(rnbd_map device_path=/dev/nullb0)
 	check "open-once-more" wait_for 20 state_is "$b" open
 	order server look_again

@@ -30,6 +30,8 @@ events_of() { # DISK: its uevents so far, without those of partitions
 	uevents_sync "$events" >/dev/null
 	uevents_of "$events" "block/$1 "
 }
+events_are() { [ "$(events_of "$1")" = "$2" ]; } # condition
+resizes_are() { [ "$(grep -c "^change .*block/$b RESIZE=1" "$events")" = "$1" ]; } # condition
 
 a=$(rnbd_map "device_path=$null" "$paths")
 b=$(rnbd_map "device_path=$loop")
@@ -49,7 +51,7 @@ for n in 0 1 0 1; do
 	errno-op write "$(path_dir $n)/disconnect" 1 >/dev/null
 	path_is $n disconnected || test_fail "path-$n-disconnected"
 	state_is "$a" open || test_fail "abi54-state-with-one-path"
-	errno-op write "$(path_dir $n)/reconnect" 1 >/dev/null
+	errno-op write "$(path_dir $n)/reconnect" 1 >/dev/null || : # or soon after
 	wait_for 20 path_is $n connected || test_fail "path-$n-connected"
 done
 check "fio-ends" wait_for 120 test -s "$LAB_TMP/fio.rc"
@@ -61,15 +63,15 @@ test_start "the last path is lost and comes back"
 for n in 0 1; do errno-op write "$(path_dir $n)/disconnect" 1 >/dev/null; done
 check "abi53-closed" wait_for 10 state_is "$a" closed
 check "abi53-both-closed" wait_for 10 state_is "$b" closed
-check_equal "abi53-offline" "offline " "$(events_of "$a")"
+check "abi53-offline" wait_for 10 events_are "$a" "offline "
 before=$(now_ms)
 check_equal "abi55-EIO" EIO "$(errno_of pread "/dev/$a" 0 4096 direct)"
-check "abi55-at-once" test $(($(now_ms) - before)) -lt $((1000 * LAB_SLOW))
-errno-op write "$(path_dir 1)/reconnect" 1 >/dev/null
-check "abi53-open" wait_for 10 state_is "$a" open
-check "abi53-both-open" wait_for 10 state_is "$b" open
-check_equal "abi53-online" "offline online " "$(events_of "$a")"
-check_equal "abi53-online-of-the-other" "offline online " "$(events_of "$b")"
+check "abi55-at-once" test $(($(now_ms) - before)) -lt $((10000 * LAB_SLOW))
+errno-op write "$(path_dir 1)/reconnect" 1 >/dev/null || : # or soon after
+check "abi53-open" wait_for 30 state_is "$a" open
+check "abi53-both-open" wait_for 30 state_is "$b" open
+check "abi53-online" wait_for 10 events_are "$a" "offline online "
+check "abi53-online-of-the-other" wait_for 10 events_are "$b" "offline online "
 expect_errno OK pread "/dev/$a" 0 4096 direct
 
 test_start "another size when the device is opened again"
@@ -78,11 +80,12 @@ errno-op write "$(path_dir 1)/disconnect" 1 >/dev/null
 wait_for 10 state_is "$b" closed
 truncate -s 24M "$LAB_TMP/disk"
 losetup -c "$loop"
-errno-op write "$(path_dir 0)/reconnect" 1 >/dev/null
-check "grown-open" wait_for 10 state_is "$b" open
-check_equal "abi57-size" 49152 "$(sectors "/dev/$b")"
+errno-op write "$(path_dir 0)/reconnect" 1 >/dev/null || : # or soon after
+check "grown-open" wait_for 30 state_is "$b" open
+check "abi57-size" wait_for 5 _has_sectors "/dev/$b" 49152
+check "abi57-change-RESIZE=1" wait_for 10 resizes_are 1
 uevents_sync "$events"
-check_equal "abi57-change-RESIZE=1" 1 "$(grep -c "^change .*block/$b RESIZE=1" "$events")"
+check "abi57-change-RESIZE=1-and-no-more" resizes_are 1
 check_equal "abi57-none-for-the-other" 0 "$(grep -c "^change .*block/$a " "$events")"
 check "abi57-is-logged" log_has "<$loop@$RNBD_SESS> grown on the server"
 expect_errno OK pwrite "/dev/$b" $((20 * 1048576)) 4096 direct
@@ -90,9 +93,9 @@ errno-op write "$(path_dir 0)/disconnect" 1 >/dev/null
 wait_for 10 state_is "$b" closed
 truncate -s 8M "$LAB_TMP/disk"
 losetup -c "$loop"
-errno-op write "$(path_dir 0)/reconnect" 1 >/dev/null
-check "shrunk-open" wait_for 10 state_is "$b" open
-check_equal "abi57-shrunk-size" 16384 "$(sectors "/dev/$b")"
+errno-op write "$(path_dir 0)/reconnect" 1 >/dev/null || : # or soon after
+check "shrunk-open" wait_for 30 state_is "$b" open
+check "abi57-shrunk-size" wait_for 5 _has_sectors "/dev/$b" 16384
 check "abi57-shrunk-is-logged" log_has "<$loop@$RNBD_SESS> shrunk on the server"
 
 test_start "a disk that comes back with other blocks stays closed"
@@ -100,8 +103,8 @@ errno-op write "$(path_dir 0)/disconnect" 1 >/dev/null
 wait_for 10 state_is "$b" closed
 losetup -b 4096 "$loop" 2>/dev/null || { losetup -d "$loop" && losetup -b 4096 "$loop" "$LAB_TMP/disk"; }
 check_equal "blocks-of-the-server's-disk" 4096 "$(queue_attr "${loop#/dev/}" logical_block_size)"
-errno-op write "$(path_dir 0)/reconnect" 1 >/dev/null
-check "the-other-is-open" wait_for 10 state_is "$a" open
+errno-op write "$(path_dir 0)/reconnect" 1 >/dev/null || : # or soon after
+check "the-other-is-open" wait_for 30 state_is "$a" open
 check "other-blocks-logged" wait_for 10 log_has "block sizes 4096/4096 .*stays closed"
 check "other-blocks-stays-closed" state_is "$b" closed
 check_equal "other-blocks-remap" EINVAL "$(errno_of write "/sys/block/$b/rnbd/remap_device" 1)"

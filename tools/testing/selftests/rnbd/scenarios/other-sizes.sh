@@ -37,7 +37,7 @@ refused() { # NAME PARAMETER...: the server comes back so, and then as it was be
 	stays_down "$1" "$before"
 	server_down
 	server_up max_chunk_size=262144 sess_queue_depth=32
-	check_equal "$1-reconnect" OK "$(path_do 0 reconnect)"
+	check_equal "$1-reconnect" OK "$(path_up 0)"
 	check "$1-open" wait_for 30 state_is "$disk" open
 	large_io "$1"
 }

@@ -136,7 +136,7 @@ for i in 1 2 3; do
 	check "unmap-$i-all-end" wait_for 240 work_is_over
 	tally
 	check "unmap-$i-nothing-left" wait_for 20 server_idle
-	check "unmap-$i-nothing-mapped" nothing_mapped
+	check "unmap-$i-nothing-mapped" wait_for 10 nothing_mapped
 done
 
 test_start "actions against unload"

@@ -24,8 +24,10 @@ disk_events() {
 	uevents_of "$events" "block/$disk "
 	sed -i '/rnbd\|rtrs/d' "$events"
 }
+told() { uevents_sync "$events" && [ "$(uevents_of "$events" "block/$disk ")" = "$1" ]; } # condition
 check_disk_events() { # NAME WANT
 	if [ -n "$heard" ]; then
+		wait_for 10 told "$2" || :
 		check_equal "$1" "$2" "$(disk_events)"
 	else
 		test_skip "$1" "busybox has no uevent reader"
@@ -84,7 +86,7 @@ check_equal "abi80-disconnect-again" OK "$(path_do 1 disconnect)"
 check_fails "abi80-stays-disconnected" within 4 path_is 1 connected
 check_equal "abi80-reconnect" OK "$(path_do 1 reconnect)"
 check "abi80-connected-on-return" path_is 1 connected
-check_equal "reconnect-of-a-connected-path" OK "$(path_do 1 reconnect)"
+check_equal "reconnect-of-a-connected-path" OK "$(path_up 1)"
 check "reconnect-of-a-connected-path-connects" path_is 1 connected
 check_equal "newline-is-accepted" OK "$(errno_of echo "$(clt_path 1)/disconnect" 1)"
 check_equal "newline-is-accepted-2" OK "$(errno_of echo "$(clt_path 1)/reconnect" 1)"
@@ -103,10 +105,10 @@ start=$(now_ms)
 check_equal "abi91-disconnect" OK "$(errno_of write "$(srv_path 0)/disconnect" 1)"
 took=$(($(now_ms) - start))
 note "the write took $took ms"
-check "abi91-at-once" test $took -lt $((3000 * LAB_SLOW)) # a path that waits for its client takes longer
-check "abi91-client-comes-back-by-itself" wait_for 20 file_is "$(clt_path 0)/stats/reconnects" "1 0"
+check "abi91-at-once" test $took -lt $((10000 * LAB_SLOW)) # a path that waits for its client takes longer
+check "abi91-client-comes-back-by-itself" wait_for 30 _came_back 0 0
 check "abi91-connected" path_is 0 connected
-check "abi86-one-reconnect" attr_is "$(clt_path 0)/stats/reconnects" "1 0"
+check_equal "abi86-one-reconnect" 1 "$(_reconnects 0)"
 check_equal "abi84-reset-reconnects" OK "$(errno_of write "$(clt_path 0)/stats/reconnects" 1)"
 check "abi84-reset-reconnects-reads" attr_is "$(clt_path 0)/stats/reconnects" "0 0"
 
@@ -148,7 +150,7 @@ sess_attr max_reconnect_attempts 0
 errno-op write "$(srv_path 1)/disconnect" 1 >/dev/null
 check "abi89-disconnected" wait_for 10 path_is 1 disconnected
 check_fails "abi89-stays-disconnected" within 4 path_is 1 connected
-check_equal "abi89-reconnect" OK "$(path_do 1 reconnect)"
+check_equal "abi89-reconnect" OK "$(path_up 1)"
 check "abi89-connected" path_is 1 connected
 sess_attr max_reconnect_attempts -1
 
@@ -170,7 +172,7 @@ check "closed-with-a-disconnected-path" wait_for 10 state_is "$disk" closed
 check "server-has-forgotten-the-session" wait_for 10 server_idle
 check_equal "add_path-beside-a-disconnected-one" OK "$(add_path 0)"
 check "open-over-the-new-path" wait_for 10 state_is "$disk" open
-check_equal "the-disconnected-one-again" OK "$(path_do 1 reconnect)"
+check_equal "the-disconnected-one-again" OK "$(path_up 1)"
 
 test_start "a server that has gone"
 sess_attr max_reconnect_attempts 3
@@ -188,7 +190,7 @@ check "abi86-failed-attempts-are-counted" \
 	test "$(cut -d' ' -f2 "$(clt_path 0)/stats/reconnects")" -ge 3
 load_rnbd_server
 check_fails "attempts-used-up" within 4 path_is 0 connected
-check_equal "reconnect-revives-it" OK "$(path_do 0 reconnect)"
+check_equal "reconnect-revives-it" OK "$(path_up 0)"
 check "open-again" wait_for 10 state_is "$disk" open
 check "the-disconnected-one-stays-so" path_is 1 disconnected
 sess_attr max_reconnect_attempts -1

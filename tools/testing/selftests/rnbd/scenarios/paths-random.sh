@@ -49,7 +49,7 @@ act_disconnect() {
 }
 act_reconnect() {
 	[ "${model[$1]}" != gone ] || return 0
-	outcome OK "$(path_do "$1" reconnect)" && model[$1]=up && path_is "$1" connected
+	outcome OK "$(path_up "$1")" && model[$1]=up && path_is "$1" connected
 }
 act_remove() {
 	[ "${model[$1]}" != gone ] || return 0
@@ -109,7 +109,7 @@ all_up() {
 }
 one_up() {
 	if [ -e "$(clt_path "$1")" ]; then
-		path_is "$1" connected || [ "$(path_do "$1" reconnect)" = OK ]
+		path_is "$1" connected || [ "$(path_up "$1")" = OK ]
 	else
 		[ "$(add_path "$1")" = OK ]
 	fi

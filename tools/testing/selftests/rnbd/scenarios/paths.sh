@@ -144,18 +144,20 @@ test_start "min-inflight avoids the busy paths"
 rnbd_map "device_path=$slow" >/dev/null
 slow_disk=$(rnbd_disk_of "$RNBD_SESS" "$slow")
 check_equal "path-1-rests" OK "$(path_do "$v6" disconnect)"
+expect_errno OK write "$sess/request_timeout_ms" 600000
 dmsetup suspend --noflush --nolockfs slow
 fio_run "/dev/$slow_disk" randread 4k 8 1 8 --cpus_allowed=0 &
 stuck=$!
 loaded() { [ "$(path_stat 0 inflight)" = 4 ] && [ "$(path_stat 2 inflight)" = 4 ]; }
 check "round-robin-loads-both-alike" wait_for 20 loaded
-check_equal "path-1-is-back" OK "$(path_do "$v6" reconnect)"
+check_equal "path-1-is-back" OK "$(path_up "$v6")"
 expect_errno OK write "$sess/mpath_policy" min-inflight
 check_equal "min-inflight-takes-the-idle-path" "0 50 0" "$(spread 50)"
 check "in-flight-counts-stay" loaded
 dmsetup resume slow
 rc=0; wait "$stuck" || rc=$?
 check_equal "stuck-reads-end-well" 0 "$rc"
+expect_errno OK write "$sess/request_timeout_ms" 30000
 inflight_is_0() { [ "$(path_stat 0 inflight) $(path_stat 2 inflight)" = "0 0" ]; }
 check "in-flight-is-0-again" wait_for 5 inflight_is_0
 rnbd_unmap "$slow_disk"

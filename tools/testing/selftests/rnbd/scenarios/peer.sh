@@ -13,7 +13,7 @@ rxe_up 2
 dev=$(null_blk_up 64 cache_size=16 discard=1)
 big=$(null_blk_up 16 blocksize=4096)
 modprobe -q dm_delay || :
-late="delay $(null_blk_up 64) 0 $((1500 * LAB_SLOW))"
+late="delay $(null_blk_up 64) 0 $((LAB_SLOW > 1 ? 1500 * LAB_SLOW : 3000))"
 slow=$(dm_up slow "0 $(sectors "$dev") $late")
 stable=$(dm_up stable "0 $(sectors "$dev") $late")
 want_stable_writes "$stable"

@@ -119,9 +119,9 @@ writer=$!
 flap() {
 	local n
 	for n in 0 1 0 1; do
-		wait_for 20 path_is "$n" connected || return 1
+		wait_for 20 paths_are 2 || return 1
 		errno-op write "$(clt_path $n)/disconnect" 1 >/dev/null
-		errno-op write "$(clt_path $n)/reconnect" 1 >/dev/null
+		[ "$(path_up $n)" = OK ] || return 1
 	done
 }
 before=$(awk '{ print $5 }' "/sys/block/$disk/stat")
@@ -139,7 +139,7 @@ for n in 0 1; do errno-op write "$(clt_path $n)/disconnect" 1 >/dev/null; done
 check "closed" wait_for 10 state_is "$disk" closed
 check_match "write-fails" "Input/output error" "$(timeout 60 qemu-io -t none -i native -f raw \
 	-c "write 0 4k" "/dev/$disk" 2>&1 || :)"
-for n in 0 1; do errno-op write "$(clt_path $n)/reconnect" 1 >/dev/null; done
+for n in 0 1; do check_equal "reconnect-$n" OK "$(path_up $n)"; done
 check "open-again" wait_for 20 state_is "$disk" open
 check "write-after-it" io native "write -P 5 0 4k" "read -P 5 0 4k"
 check "unmap" rnbd_unmap "$disk"

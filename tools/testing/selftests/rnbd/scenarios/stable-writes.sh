@@ -29,7 +29,7 @@ check "fio-read-write-mixed" fio_verify "/dev/$disk" randrw 4k-32k 32 2 300
 test_start "paths come and go"
 cut_and_return() { # LINK
 	[ "$(path_do "$1" disconnect)" = OK ] && path_is "$1" disconnected && sleep 0.3 &&
-		[ "$(path_do "$1" reconnect)" = OK ] && path_is "$1" connected
+		[ "$(path_up "$1")" = OK ] && path_is "$1" connected
 }
 load_start "$disk"
 for ((n = 0; n < ROUNDS; n++)); do

@@ -40,7 +40,7 @@ group_up() {
 flaps() {
 	local link=0
 	while [ ! -e "$LAB_TMP/stop" ]; do
-		[ "$(path_do $link disconnect)" = OK ] && [ "$(path_do $link reconnect)" = OK ] || return 1
+		[ "$(path_do $link disconnect)" = OK ] && [ "$(path_up $link)" = OK ] || return 1
 		wait_for 30 paths_are 2 || return 1
 		link=$((1 - link)) n=$((${n:-0} + 1))
 	done

@@ -108,7 +108,7 @@ unload_all >/dev/null
 
 test_start "the steps of blktests rnbd/001 and rnbd/002"
 _net_down
-modprobe -r rdma_rxe
+wait_for 10 modprobe -r rdma_rxe
 # modules first, links afterwards
 for module in rdma_rxe rnbd_server rnbd_client loop; do
 	modprobe -q $module || :

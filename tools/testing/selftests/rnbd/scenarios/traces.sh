@@ -108,7 +108,7 @@ wait "$fio" || rc=$?
 check_equal "io-goes-on-over-the-other-path" 0 "$rc"
 check "path-is-back" wait_for 30 path_is 0 connected
 check_equal "disconnect" OK "$(path_do 1 disconnect)"
-check_equal "reconnect" OK "$(path_do 1 reconnect)"
+check_equal "reconnect" OK "$(path_up 1)"
 rnbd_unmap "$disk"
 rnbd_unmap "$slow_disk"
 check "all-gone" wait_for 20 session_gone

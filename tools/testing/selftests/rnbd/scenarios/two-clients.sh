@@ -26,8 +26,8 @@ server() {
 	load_rnbd_server
 	rxe_up
 	signal server-ready
-	await one-ready 60
-	await two-ready 60
+	await one-ready 150
+	await two-ready 150
 	check_equal "both-have-it-one" rw "$(sessions nullb0 one)"
 	check_equal "both-have-it-two" ro "$(sessions nullb0 two)"
 	check_equal "three-exported-devices" "nullb0 nullb1 nullb2 " \

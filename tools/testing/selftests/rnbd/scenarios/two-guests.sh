@@ -30,7 +30,7 @@ server() {
 	unload rnbd_client
 	signal name-tried
 
-	await client-verified 120
+	await client-verified 300
 	test_start "reload"
 	check "server-unload" unload rnbd_server 30
 	signal server-gone

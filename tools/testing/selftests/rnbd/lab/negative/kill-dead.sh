@@ -7,7 +7,7 @@
 . "${0%/*}/../lib.sh"
 links_up
 test_ok "so far"
-silent() { ! ping -c 1 -W 1 "$(addr_of 1)"; }
+silent() { ! ping -c 3 -W 1 "$(addr_of 1)"; }
 if [ "$LAB_ROLE" = server ]; then
 	signal about-to-die
 	await client-is-up
