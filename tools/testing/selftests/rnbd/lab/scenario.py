@@ -4,7 +4,7 @@
 A scenario has header lines "# lab: KEY=VALUE ..." among its first comments:
   guests=N        machines it needs, 1 (default) to 3; the same script runs on each
   roles=A,B       their roles (LAB_ROLE), default "solo", or "server,client[,third]"
-  timeout=SEC     for the whole run, boot included (default 60)
+  timeout=SEC     for the whole run on an idle machine, boot included (default 60)
   kernel=LIST     kernels it runs on, of those that were asked for: "any" is every kernel in QEMU
                   (default), others by name, for example any,uml or 6.12; uml means uml-kasan too
   tier=quick|full|deep   quick ones run in every check (default), full ones only with TIER=full
