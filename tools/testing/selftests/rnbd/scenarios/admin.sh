@@ -42,7 +42,7 @@ check "the-other-device-stays-open" state_is "$b" open
 check_equal "the-other-device-works" "$sum" "$(sum_of "/dev/$b")"
 before=$(now_ms)
 expect_errno EIO pwrite "/dev/$a" 0 4096 direct
-check "io-fails-at-once" test $(($(now_ms) - before)) -lt $((1000 * LAB_SLOW))
+check "io-fails-at-once" test $(($(now_ms) - before)) -lt $((5000 * LAB_SLOW))
 check "stays-closed" state_is "$a" closed
 check_equal "remap-after-force_close" OK "$(errno_of write "/sys/block/$a/rnbd/remap_device" 1)"
 check "open-after-remap" state_is "$a" open
@@ -98,7 +98,7 @@ expect_errno EIO pread "/dev/$a" 0 4096 direct
 check "hold-closed" wait_for 5 state_is "$a" closed
 before=$(now_ms)
 expect_errno EIO pread "/dev/$a" 0 4096 direct
-check "hold-fails-at-once" test $(($(now_ms) - before)) -lt $((1000 * LAB_SLOW))
+check "hold-fails-at-once" test $(($(now_ms) - before)) -lt $((5000 * LAB_SLOW))
 expect_errno OK write "/sys/block/$a/rnbd/remap_device" 1
 expect_errno OK pread "/dev/$a" 0 4096 direct
 rnbd_unmap "$a"
@@ -214,9 +214,10 @@ heartbeat() { # MS: of both ends, for sessions to come
 }
 rnbd_unmap "$b"
 wait_for 10 server_idle
-heartbeat 300 # a path is lost after less than two seconds of silence
+heartbeat $((300 * LAB_SLOW)) # a path is lost after less than two seconds of silence
 defer heartbeat 2000
 b=$(rnbd_map "device_path=$disk1")
+expect_errno OK write "$RTRS_CLT/$RNBD_SESS/request_timeout_ms" $((120000 * LAB_SLOW))
 dm=$(dm_up rnbd-slow "0 16384 linear $disk2 0")
 modprobe -q loop || :
 # direct I/O: no page cache may answer while the disk below hangs
@@ -235,7 +236,7 @@ check "open-is-under-way" wait_for 10 waits $mapper
 check "slow-open-fio-beside-it" fio_verify "/dev/$b" randwrite 4k-32k 16 1 300
 check "slow-open-other-session-maps" rnbd_map sessname=other "device_path=$disk0"
 check "slow-open-other-session-unmaps" rnbd_unmap "$(rnbd_disk_of other "$disk0")"
-sleep 4 # twice the time after which silence costs a path
+sleep $((4 * LAB_SLOW)) # twice the time after which silence costs a path
 check "slow-open-still-under-way" waits $mapper
 check "slow-open-path-is-connected" file_is "$(echo "$RTRS_CLT/$RNBD_SESS"/paths/*/state)" connected
 check_equal "slow-open-never-reconnected" "0 0" \

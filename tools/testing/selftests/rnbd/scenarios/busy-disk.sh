@@ -93,7 +93,9 @@ check_equal "path-comes-back" OK "$(path_up 0)"
 
 test_start "closed by the server's administrator"
 fill close pread
-echo 1 >"$RNBD_SRV_CTL/devices/${loop#/dev/}/sessions/$RNBD_SESS/force_close" &
+errno-op write "$RNBD_SRV_CTL/devices/${loop#/dev/}/sessions/$RNBD_SESS/force_close" 1 >/dev/null &
+closer=$!
+check "close-waits" wait_for 10 file_has "/proc/$closer/status" '^State:.D'
 begin more pread "$slow" 0
 check "close-is-heard-of" wait_for 10 file_has "$LAB_TMP/more" '^EIO$'
 check "close-closed" wait_for 10 state_is "$slow" closed

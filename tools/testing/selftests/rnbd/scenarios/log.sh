@@ -43,12 +43,13 @@ path=$(echo "$RTRS_CLT/$RNBD_SESS"/paths/*)
 errno-op write "$path/disconnect" 1 >/dev/null
 wait_for 10 state_is "$disk" closed
 errno_of pread "/dev/$disk" 0 4096 direct >/dev/null
-errno-op write "$path/reconnect" 1 >/dev/null
-wait_for 10 state_is "$disk" open
+errno-op write "$path/reconnect" 1 >/dev/null || : # or soon after
+wait_for 30 state_is "$disk" open
 map_gives "refused" ENOENT "sessname=$RNBD_SESS device_path=/dev/not-there"
+before=$(cut -d' ' -f1 "$path/stats/reconnects")
 errno-op write "$(echo "$RTRS_SRV/$RNBD_SESS"/paths/*)/disconnect" 1 >/dev/null
-wait_for 10 state_is "$disk" closed
-wait_for 20 state_is "$disk" open
+is_back() { [ "$(cut -d' ' -f1 "$path/stats/reconnects")" -gt "$before" ] && state_is "$disk" open; }
+wait_for 30 is_back
 rnbd_unmap "$disk"
 wait_for 10 server_idle
 unload_all

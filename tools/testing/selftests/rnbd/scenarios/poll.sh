@@ -91,16 +91,22 @@ answered_more() { [ "$(answered)" -gt "$before" ]; }
 poller() { pgrep -x fio | grep -v "^$fio\$"; } # all of them: the job is a process of its own
 signal_fio() { local pid; for pid in $fio $(poller); do kill "-$1" "$pid"; done; }
 
+stopped() { # condition
+	local pid
+	for pid in $(poller); do file_has "/proc/$pid/status" '^State:.T' || return 1; done
+}
+
 # read_and_stop NAME: a program reads with polling and is stopped; the answer is there and waits
 read_and_stop() {
 	dmsetup suspend --nolockfs --noflush rnbd-poll
-	timeout $((60 * LAB_SLOW)) fio --name=p "--filename=/dev/$disk" --direct=1 --ioengine=io_uring \
+	timeout $((120 * LAB_SLOW)) fio --name=p "--filename=/dev/$disk" --direct=1 --ioengine=io_uring \
 		--hipri=1 --rw=read --bs=4k --number_ios=1 --size=4k >"$LAB_TMP/fio.out" 2>&1 &
 	fio=$!
 	check "$1-is-in-a-poll-queue" wait_for 20 in_flight_is poll 1
 	check_equal "$1-is-in-no-other" 0 "$(in_flight default)"
 	check "$1-is-marked" grep -q POLLED "$debug/block/$disk"/hctx*/busy
 	signal_fio STOP
+	wait_for 10 stopped
 	before=$(answered)
 	dmsetup resume rnbd-poll
 	check "$1-server-has-answered" wait_for 10 answered_more
@@ -114,6 +120,7 @@ go_on() { # NAME
 }
 
 test_start "nothing but polling completes a polled request"
+expect_errno OK write "$sess/request_timeout_ms" $((60000 * LAB_SLOW))
 defer dmsetup resume rnbd-poll
 read_and_stop polled-request
 sleep 1
@@ -121,9 +128,9 @@ check_equal "not-done-while-nobody-polls" 1 "$(in_flight poll)"
 go_on polled-request
 
 test_start "the time-out polls before it blames the path"
-expect_errno OK write "$sess/request_timeout_ms" $((6000 * LAB_SLOW))
+expect_errno OK write "$sess/request_timeout_ms" $((20000 * LAB_SLOW))
 read_and_stop stopped-reader
-check "stopped-reader-is-answered" wait_for 20 in_flight_is poll 0
+check "stopped-reader-is-answered" wait_for 60 in_flight_is poll 0
 check "stopped-reader-costs-no-path" attr_is "$(path_dir 0)/state" connected
 go_on stopped-reader
 expect_errno OK write "$sess/request_timeout_ms" 30000
@@ -159,7 +166,8 @@ flap() {
 	for n in 0 1 0; do
 		wait_for 20 file_is "$(path_dir $n)/state" connected || rc=1
 		errno-op write "$(path_dir $n)/disconnect" 1 >/dev/null || rc=1
-		errno-op write "$(path_dir $n)/reconnect" 1 >/dev/null || rc=1
+		errno-op write "$(path_dir $n)/reconnect" 1 >/dev/null || : # or soon after
+		wait_for 20 file_is "$(path_dir $n)/state" connected || rc=1
 	done
 	wait $pid || rc=1
 	return $rc
