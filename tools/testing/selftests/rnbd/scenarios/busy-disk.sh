@@ -27,7 +27,7 @@ fill() {
 	stop
 	rm -f "$LAB_TMP"/slow.*
 	for ((n = 0; n < nr; n++)); do begin "slow.$n" "$2" "$slow" $((n * 65536)); done
-	check "$1-all-are-under-way" wait_for 20 under_way "$slow" $nr
+	check "$1-all-are-under-way" wait_for 20 under_way "$slow" "$nr"
 	check "$1-disk-is-full" wait_for 10 under_way "${loop#/dev/}" 4
 }
 ended() { find "$LAB_TMP" -name 'slow.*' | wc -l; }
