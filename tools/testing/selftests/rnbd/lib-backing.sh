@@ -163,7 +163,7 @@ fio_run() { _fio "$@" --norandommap; }
 
 # scsi_debug_up PARAM...: a SCSI disk of 16 MiB in memory; fails if the kernel has no such thing.
 scsi_debug_up() {
-	local dir end=$(($(now_ms) + 10000))
+	local dir end=$(($(now_ms) + 30000 * LAB_SLOW))
 	modprobe -q sd_mod || return 1
 	modprobe -q scsi_debug dev_size_mb=16 "$@" || return 1
 	_undo_later wait_for 10 rmmod scsi_debug

@@ -55,7 +55,7 @@ ll() {
 	ip -6 -o addr show dev "$1" scope link -tentative | awk '{ sub("/.*", "", $4); print $4; exit }'
 }
 link_local_there() { [ -n "$(ll "$dev")" ]; }
-if wait_for 5 link_local_there; then
+if wait_for 20 link_local_there; then
 	local6=$(ll "$dev")
 	check_equal "link-local-maps" OK "$(errno_of write "$MAP_DEVICE" \
 		"sessname=s path=ip:$local6%$dev device_path=${ram[0]}")"

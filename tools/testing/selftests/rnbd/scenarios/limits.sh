@@ -137,7 +137,6 @@ load_server max_connections=1
 check_equal "max_connections" ECONNRESET "$(map_errno one 0)"
 check "max_connections-logged" test "$(logged -104 max_connections)" -gt 0
 check "max_connections-nothing-left" wait_for 10 nothing_mapped
-check "max_connections-server-idle" server_idle
 unload_server
 
 test_start "max_paths"

@@ -15,8 +15,10 @@ load_rnbd_client
 
 # --- md RAID-1 -------------------------------------------------------------------------------------
 
+md_writes() { awk '{ print $5 }' /sys/block/md77/stat; }
+md_has_written() { [ "$(md_writes)" -gt "$before" ]; } # condition
 raid1() {
-	local leg0 leg1 a b rc=0 verify path
+	local leg0 leg1 a b rc=0 verify path before
 	leg0=$(null_blk_up 48) leg1=$(null_blk_up 48)
 	# as from two servers: a session for each leg
 	a=$(rnbd_map sessname=left "device_path=$leg0")
@@ -24,9 +26,10 @@ raid1() {
 	check "md-create" md_create "$a" "$b"
 	defer md_stop
 	check "md-fio" fio_verify /dev/md77 randwrite 4k-64k 16 1 200
+	before=$(md_writes)
 	fio_verify /dev/md77 randwrite 4k-64k 16 1 1500 >"$LAB_TMP/fio.out" 2>&1 &
 	verify=$!
-	sleep 0.5
+	wait_for 20 md_has_written
 	path=$(echo "$RTRS_CLT"/right/paths/*)
 	errno-op write "$path/disconnect" 1 >/dev/null
 	check "md-leg-closed" wait_for 10 state_is "$b" closed

@@ -50,7 +50,8 @@ check "both-connect" wait_for 20 both_are_back
 check "open-again" wait_for 10 state_is "$disk" open
 check "still-held" held_are_at_least 3
 check "data-are-there" stamp_is "/dev/$disk" 3 "before"
-check_equal "one-session-on-the-server" 1 "$(find "$RTRS_SRV" -mindepth 1 -maxdepth 1 | grep -c "/$RNBD_SESS$")"
+check_equal "one-session-on-the-server" 2 \
+	"$(find "$RTRS_SRV/$RNBD_SESS/paths" -mindepth 1 -maxdepth 1 | wc -l)"
 
 test_start "no memory for one more path"
 refused() { file_has "$(clt_path 0)/last_error" 'ENOMEM|-12'; }
