@@ -2,13 +2,14 @@
 /*
  * rnbd-peer - a client of RTRS and RNBD in user space that knows only the wire specification.
  *
- *	rnbd-peer addr=A addr2=B dev=PATH slow=PATH stable=PATH big=PATH GROUP...
+ *	rnbd-peer addr=A addr2=B dev=PATH slow=PATH stable=PATH late_ms=N big=PATH GROUP...
  *	rnbd-peer server ...	the other side, see server.c
  *
  * A and B are addresses of the server on this machine, on two RDMA devices; the paths are disks
- * it exports: dev ordinary, slow with late answers, stable like slow but in want of stable writes,
- * big with blocks of 4 KiB. Prints "ok NAME" or "not ok NAME # reason" for each case, and "done"
- * at the end; other lines are comments.
+ * it exports: dev ordinary, slow with answers that are N ms late, stable like slow but in want of
+ * stable writes, big with blocks of 4 KiB.
+ * Prints "ok NAME" or "not ok NAME # reason" for each case, and "done" at the end; other lines
+ * are comments.
  * After each case a second client, connected all the time, must find its data as it should.
  */
 #include <stdio.h>
@@ -153,6 +154,8 @@ static void argument(const char *arg)
 	};
 	unsigned int i;
 
+	if (sscanf(arg, "late_ms=%u", &env.late_ms) == 1)
+		return;
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		if (!strncmp(arg, keys[i].key, strlen(keys[i].key))) {
 			*keys[i].value = arg + strlen(keys[i].key);
@@ -177,7 +180,8 @@ int main(int argc, char **argv)
 		return server_main(argc - 2, argv + 2);
 	for (i = 1; i < argc; i++)
 		argument(argv[i]);
-	if (!env.addr || !env.addr2 || !env.dev || !env.slow || !env.stable || !env.big) {
+	if (!env.addr || !env.addr2 || !env.dev || !env.slow || !env.stable || !env.big ||
+	    !env.late_ms) {
 		printf("# an argument is missing\n");
 		return 2;
 	}

@@ -172,6 +172,7 @@ struct env {
 	const char *addr, *addr2;	/* of the server; addr2 is on another RDMA device */
 	const char *dev, *big;		/* to open; big has 4 KiB blocks */
 	const char *slow, *stable;	/* both answer late, stable wants stable writes */
+	unsigned int late_ms;		/* by so much */
 	unsigned int depth, chunk_size;
 	bool ai, ext, always_inval;
 	struct path *good;		/* a client that behaves, checked after every case */

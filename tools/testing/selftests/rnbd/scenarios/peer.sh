@@ -13,7 +13,8 @@ rxe_up 2
 dev=$(null_blk_up 64 cache_size=16 discard=1)
 big=$(null_blk_up 16 blocksize=4096)
 modprobe -q dm_delay || :
-late="delay $(null_blk_up 64) 0 $((LAB_SLOW > 1 ? 1500 * LAB_SLOW : 3000))"
+late_ms=$((LAB_SLOW > 1 ? 1500 * LAB_SLOW : 3000))
+late="delay $(null_blk_up 64) 0 $late_ms"
 slow=$(dm_up slow "0 $(sectors "$dev") $late")
 stable=$(dm_up stable "0 $(sectors "$dev") $late")
 want_stable_writes "$stable"
@@ -27,7 +28,7 @@ one_way() {
 	load_rnbd_server
 	# shellcheck disable=SC2086 # a list
 	timeout $((600 * LAB_SLOW)) rnbd-peer "addr=$(addr_of 1)" "addr2=$(addr_of 1 1)" \
-		"dev=$dev" "slow=$slow" "stable=$stable" "big=$big" $groups \
+		"dev=$dev" "slow=$slow" "stable=$stable" "late_ms=$late_ms" "big=$big" $groups \
 		>"$LAB_TMP/peer.out" || :
 	peer_report "$name" <"$LAB_TMP/peer.out"
 	unload rnbd_server 40
