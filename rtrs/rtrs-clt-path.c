@@ -158,7 +158,7 @@ static bool is_duplicate(struct rtrs_clt_path *path)
 	return found;
 }
 
-/* @again: the attempt is in doubt, or a removed path of these addresses is not yet forgotten there. */
+/* @again: the attempt is in doubt, or the server has not let go of a removed path yet. */
 static int add_once(struct rtrs_clt *clt, const struct rtrs_addr_pair *addrs, bool *again)
 {
 	struct rtrs_clt_path *path;

@@ -23,10 +23,12 @@ sessions_are() { [ "$(sessions)" = "$1" ]; }
 disk_answers() { dmsetup resume stuck; }
 disk_is_stuck() { dmsetup suspend --nolockfs --noflush stuck; }
 
+HANGS_MS=1000000 # until it is told to go on
 # crowd NAME: 300 sessions whose clients go while their read is in the disk.
 crowd() {
 	timeout $((200 * LAB_SLOW)) rnbd-peer "addr=$(addr_of 1)" "addr2=$(addr_of 1 1)" \
-		"dev=$dev" "slow=$stuck" "stable=$dev" "big=$big" stuck >"$LAB_TMP/peer.out" || :
+		"dev=$dev" "slow=$stuck" "late_ms=$HANGS_MS" "stable=$dev" "big=$big" stuck \
+		>"$LAB_TMP/peer.out" || :
 	peer_report "$1" <"$LAB_TMP/peer.out"
 	check "$1-they-wait-for-the-disk" wait_for 20 sessions_are 300
 }
