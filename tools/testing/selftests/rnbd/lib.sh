@@ -160,6 +160,19 @@ expect_errno() {
 	check_equal "$want from: $*" "$want" "$got"
 }
 
+# fails_at_once ERRNO OP ARGS...: condition; the operation ends in that errno each time, and within a
+# second one of five times: the machine may stall for longer.
+fails_at_once() {
+	local want=$1 start n
+	shift
+	for ((n = 0; n < 5; n++)); do
+		start=$(now_ms)
+		[ "$(errno_of "$@")" = "$want" ] || return 1
+		[ $(($(now_ms) - start)) -ge $((1000 * LAB_SLOW)) ] || return 0
+	done
+	return 1
+}
+
 # --- waiting ------------------------------------------------------------------------------------
 
 # now_ms: milliseconds of a monotonic clock.
