@@ -253,7 +253,7 @@ given_up_case() {
 	check "$1-is-given-up" wait_for 20 log_has "<a@$RNBD_SESS> may stay open on the server"
 	check "$1-the-link-was-lost-twice" wait_for 20 losses_are 2
 	check "$1-the-other-is-open" wait_for 20 state_is "$b" open
-	check_fails "$1-and-no-more" within 5 losses_are 3
+	check_fails "$1-and-no-more" within $((LAB_SLOW > 1 ? 8 : 5)) losses_are 3
 	check_equal "$1-the-other-works" OK "$(errno_of pread "/dev/$b" 0 4096 direct)"
 	ask fired 0
 	verdict "$1" "$2" "$reply"
@@ -420,7 +420,7 @@ fuzz() {
 # hostile_up: links, the client, the server.
 hostile_up() {
 	rxe_up 2
-	modprobe rtrs_client request_timeout_ms=1500 reconnect_delay_ms=1000
+	modprobe rtrs_client request_timeout_ms=$((LAB_SLOW > 1 ? 3000 : 1500)) reconnect_delay_ms=1000
 	path_pairs_start
 	load_rnbd_client
 	server_up
