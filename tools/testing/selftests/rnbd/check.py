@@ -183,7 +183,7 @@ def mishap(run, results):
     """What went wrong with a failed run if it was the lab's machinery, else None."""
     if results_lost(run):
         return "its results were not heard"
-    if run.boot_hung or any(r.booted is None and not r.killed for r in run.lives):
+    if run.boot_hung:
         return "a guest did not boot"
     logs = [path.read_text(errors="replace") for path in results.glob("*.log")]
     if any(map(soft_roce_tripped, logs)):

@@ -123,7 +123,8 @@ log_count() { dmesg | grep -cE -- "$1" || :; }
 # log_is_calm: condition; nothing in the kernel log that test suites take for a kernel failure. What KCSAN
 # says is left to the lab, which knows the races of others.
 log_is_calm() {
-	! dmesg | grep -v 'BUG: KCSAN' | grep -E -e 'WARNING:|BUG:|Oops:|kernel BUG at|Internal error|general protection fault:' \
+	! dmesg | grep -v 'BUG: KCSAN' | grep -E -e 'WARNING:|BUG:|Oops:|kernel BUG at' \
+		-e 'Internal error|general protection fault:' \
 		-e 'possible recursive locking detected|suspicious RCU usage' \
 		-e 'possible circular locking dependency'
 }

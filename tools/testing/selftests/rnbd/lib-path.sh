@@ -56,14 +56,11 @@ path_do() { errno_of write "$(clt_path "$1")/$2" 1; }
 
 # path_try PATH: "reconnect", and again as long as it meets an attempt that the client makes by itself.
 path_try() {
-	local n err
-	for ((n = 0; n < 100 * LAB_SLOW; n++)); do
-		err=$(path_do "$1" reconnect)
-		[ "$err" = EBUSY ] || break
-		sleep 0.1
-	done
+	local err
+	wait_for 10 _not_busy "$1" >/dev/null || :
 	echo "$err"
 }
+_not_busy() { err=$(path_do "$1" reconnect) && [ "$err" != EBUSY ]; }
 
 # path_up PATH: path_try; OK also if that attempt fails, as it does when the server still has the path
 # from before, and one of those behind it succeeds.

@@ -23,6 +23,7 @@ import time
 
 import klog
 from guest import Guest
+from scenario import slowness
 
 GRACE_AFTER_FAILURE = 15    # seconds the other guests get once one has failed
 BOOT_TIME = 90              # seconds until a guest must have come as far as the scenario
@@ -159,7 +160,8 @@ class Run:
             for key, _ in self.selector.select(min(0.5, max(0.01, deadline - now))):
                 self._read(key)
             self._obey()
-            if not hurried and (self._guest_failed() or self._boot_hangs()):
+            hangs = self._boot_hangs()  # also when its peer has failed: it may be why
+            if not hurried and (hangs or self._guest_failed()):
                 hurried = True
                 deadline = min(deadline, time.monotonic() + GRACE_AFTER_FAILURE)
 
@@ -174,11 +176,10 @@ class Run:
 
     def _boot_hangs(self):
         """True if a guest is not as far as the scenario, which loads modules, in all its time."""
-        name = self.kernel.name
-        allowed = BOOT_TIME * self.scenario.timeout_on(name) / self.scenario.timeout
-        self.boot_hung = any(r.booted is None and not r.killed and
-                             time.monotonic() - r.launched > allowed
-                             for r in self.reports.values())
+        allowed = BOOT_TIME * slowness(self.kernel.name)
+        self.boot_hung |= any(r.booted is None and not r.killed and
+                              time.monotonic() - r.launched > allowed
+                              for r in self.reports.values())
         return self.boot_hung
 
     def _give_up(self, now):

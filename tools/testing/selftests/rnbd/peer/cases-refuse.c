@@ -244,6 +244,8 @@ static const char *timeout(void)
 	start = now_ms();
 	TRY(path_con(half, 1));
 	EXPECT(half->con[1].state == CON_UP, "second connection rejected");
+	while (now_ms() < start + 20000)
+		pump();
 	TRY(rejected(fresh_path(), 0, -EBUSY));
 	TRY(path_wait_lost(half, 60000));
 	EXPECT(now_ms() > start + 27000, "gone after less than 27 s");

@@ -164,7 +164,6 @@ flap() {
 	FIO_TIMEOUT=200 hipri "/dev/$disk" randwrite 4k-16k 8 1 1500 &
 	pid=$!
 	for n in 0 1 0; do
-		wait_for 20 file_is "$(path_dir $n)/state" connected || rc=1
 		errno-op write "$(path_dir $n)/disconnect" 1 >/dev/null || rc=1
 		errno-op write "$(path_dir $n)/reconnect" 1 >/dev/null || : # or soon after
 		wait_for 20 file_is "$(path_dir $n)/state" connected || rc=1
